@@ -1,0 +1,73 @@
+# Everything a person does with this repository, one target each. `make` or `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+##@ Start here
+.PHONY: help demo test
+help: ## What can be done here
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-zA-Z_-]+:.*## / {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## From kubectl apply to a transcript on a real Kubernetes (root; CLUSTER=current for your own)
+	@$(BIN)/python -m tests.demo
+
+test: setup ## Every check and every test layer: what CI runs (root)
+	@$(MAKE) --no-print-directory check unit integration e2e
+
+##@ Setting up
+.PHONY: setup requirements clean
+setup: $(STAMP) ## Make .venv with every extra and the developers' tools
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@echo "setup: making .venv from requirements/dev.txt (about a minute on an empty cache)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements/dev.txt)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+requirements: setup ## Pin anew what pyproject.toml allows (no index addresses are written)
+	@compile() { $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate pyproject.toml "$$@"; }; \
+	compile --extra operator --extra loader --extra server --extra dev -o requirements/dev.txt; \
+	compile --extra operator -c requirements/dev.txt -o requirements/operator.txt; \
+	compile --extra loader -c requirements/dev.txt -o requirements/loader.txt; \
+	compile --extra server -c requirements/dev.txt -o requirements/server.txt; \
+	compile --extra server --extra cuda -c requirements/dev.txt -o requirements/server-cuda.txt
+
+clean: cluster-down ## Remove the environment and what was built here (the machine's cache stays)
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+##@ Checking
+.PHONY: check format unit integration e2e
+check: setup ## Style, types, layers, and that generated files are current
+	@$(BIN)/ruff format --check --quiet . || { echo "check: run make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >build-lint-imports.log 2>&1 || { cat build-lint-imports.log; rm -f build-lint-imports.log; exit 1; }; rm -f build-lint-imports.log
+
+format: setup ## Bring the code into the project's style
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+unit: setup ## Pure code, the small model, loopback servers
+	@$(BIN)/python -m pytest tests/unit
+
+integration: setup ## The operator against a real API server and controller manager
+	@$(BIN)/python -m pytest tests/integration
+
+e2e: setup ## The whole way on a real kubelet (root)
+	@$(BIN)/python -m pytest tests/e2e
+
+##@ A cluster to play with
+.PHONY: cluster-up cluster-down kubeconfig
+cluster-up: setup ## Start the embedded cluster (NODES=2 for two nodes; root)
+	@$(BIN)/python -m tests.cluster up --nodes $(or $(NODES),1)
+
+cluster-down: ## Stop it and leave nothing behind
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.cluster down; fi
+
+kubeconfig: setup ## Print the path of its kubeconfig, for export KUBECONFIG=$$(make -s kubeconfig)
+	@$(BIN)/python -m tests.cluster kubeconfig
