@@ -1,6 +1,7 @@
 """The identity of an artifact: a sha256 over the list of its files.
 
-Equal models have equal digests whatever source they came from, in whatever archive, so they share one directory of a store.
+Equal models have equal digests whatever source they came from, in whatever archive, so they share one directory of a
+store.
 """
 
 import hashlib

@@ -1,3 +1,4 @@
+# ruff: noqa: S105 - "Secret" in a reason's name is no password.
 """Why a pull or a server failed: the closed table of reasons, exit codes and who raises them.
 
 The Job's podFailurePolicy ends a Job at once on the exit code of a permanent reason; any other code may be tried again
@@ -71,15 +72,15 @@ FAILURES: dict[Reason, Failure] = {
             Reason.SOURCE_NOT_FOUND,
             64,
             _PULL,
-            "The bucket, object, repository, revision or path does not exist, or the credentials may not know that it does.",
-            "Check the source's names and region; for a private source, check that the credentials may list and read it.",
+            "The bucket, object, repository, revision or path does not exist, or is hidden from these credentials.",
+            "Check the source's names and region; if it is private, that the credentials may list and read it.",
         ),
         Failure(
             Reason.UNAUTHORIZED,
             65,
             _PULL,
             "The source refused the credentials, or wants some and got none.",
-            "Check the keys in the Secret and what they are allowed to read; a gated repository must also be accepted on its page.",
+            "Check the Secret's keys and what they may read; a gated repository must also be accepted on its page.",
         ),
         Failure(
             Reason.SECRET_NOT_FOUND,
@@ -100,27 +101,27 @@ FAILURES: dict[Reason, Failure] = {
             68,
             _PULL,
             "The bytes that arrived do not have the sha256 that the spec or the source promises.",
-            "Compare spec.sha256 with the file (sha256sum FILE); if they differ for good reason, correct the one that is wrong.",
+            "Compare spec.sha256 with the file (sha256sum FILE); correct the wrong one, or upload again.",
         ),
         Failure(
             Reason.UNSAFE_ARCHIVE,
             69,
             _PULL,
-            "The archive holds a member that could write outside its folder or fill the disk: a link, a device, an absolute or climbing name.",
-            "Pack the model anew with whisper-model pack, which writes only plain files (links in a hand-made tar: tar -h).",
+            "The archive holds a link, a device, an absolute or climbing name, or more than the limits allow.",
+            "Pack it anew with whisper-model pack, which writes plain files only (or with tar -h).",
         ),
         Failure(
             Reason.INVALID_MODEL,
             70,
             _ALL,
-            "What was pulled is not a whole Whisper model: a file is missing, cut short or does not agree with the others.",
+            "What was pulled is no whole Whisper model: a file is missing, cut short or disagrees with the others.",
             "Check the model's files; pack the folder that holds config.json and the weights.",
         ),
         Failure(
             Reason.UNSUPPORTED_FORMAT,
             71,
             ("pull", "convert"),
-            "The source holds neither a tar archive (plain, zst, gz) nor a Whisper model in CTranslate2 or safetensors form.",
+            "The source is no tar archive (plain, zst, gz) and no Whisper model in CTranslate2 or safetensors form.",
             "Pack the model with whisper-model pack, or save it as safetensors.",
         ),
         Failure(
@@ -135,7 +136,7 @@ FAILURES: dict[Reason, Failure] = {
             73,
             _ALL,
             "The volume is mounted and this user may not write to it.",
-            "Set podSecurityContext (fsGroup, or the uid that owns the volume), or make the volume's root writable for uid 10001.",
+            "Set podSecurityContext (fsGroup, or the volume's uid), or make the volume's root writable for uid 10001.",
         ),
         Failure(
             Reason.DEADLINE_EXCEEDED,
@@ -207,5 +208,5 @@ def reason_for_exit_code(exit_code: int) -> Reason | None:
 
 
 def permanent_exit_codes() -> tuple[int, ...]:
-    """Return every exit code that ends a Job at once: wrong usage and the whole permanent range, also what it has free."""
+    """Return every exit code that ends a Job at once: wrong usage and the whole permanent range, free ones too."""
     return (EXIT_USAGE, *range(FIRST_PERMANENT, LAST_PERMANENT + 1))

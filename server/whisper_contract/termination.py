@@ -1,11 +1,12 @@
 """The termination message: one JSON object that a container leaves behind for the operator.
 
 It is written to the container's termination log and kept by kubelet in the pod's status, where 12 KiB are shared by all
-containers of the pod (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/); hence the limit.
+containers of the pod; hence the limit
+(https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/).
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 VERSION = 1
@@ -46,30 +47,26 @@ class TerminationMessage:
         Raises:
             ValueError: when the other fields alone are too long.
         """
-        whole = self._dump()
+        whole = self._dump(self.message)
         if len(whole) <= MAX_BYTES:
             return whole
-        room = MAX_BYTES - len(replace(self, message=_ELLIPSIS)._dump())
-        if room < 0:
+        if len(self._dump(_ELLIPSIS)) > MAX_BYTES:
             raise ValueError("the termination message is too long even without its text")
-        low, high = 0, len(self.message)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if len(self._shortened(middle)) <= MAX_BYTES:
-                low = middle
+        fits, too_long = 0, len(self.message)
+        while too_long - fits > 1:
+            middle = (fits + too_long) // 2
+            if len(self._dump(self.message[:middle] + _ELLIPSIS)) <= MAX_BYTES:
+                fits = middle
             else:
-                high = middle - 1
-        return self._shortened(low)
+                too_long = middle
+        return self._dump(self.message[:fits] + _ELLIPSIS)
 
-    def _shortened(self, characters: int) -> bytes:
-        return replace(self, message=self.message[:characters] + _ELLIPSIS)._dump()
-
-    def _dump(self) -> bytes:
+    def _dump(self, message: str) -> bytes:
         fields = {
             "v": VERSION,
             "step": self.step,
             "reason": self.reason,
-            "message": self.message,
+            "message": message,
             "digest": self.digest,
             "source": self.source,
             "format": self.format,

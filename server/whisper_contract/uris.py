@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 DEFAULT_REVISION = "main"
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; endpoints of others allow upper case and _ too.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; others allow upper case and _ too.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _REPO_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _REPO = re.compile(rf"{_REPO_PART}(/{_REPO_PART})?")
