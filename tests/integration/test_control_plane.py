@@ -1,0 +1,111 @@
+"""The control plane that the integration tests stand on: it works, and it leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import runs
+from tests.cluster.control_plane import KIND, ControlPlane
+from tests.cluster.errors import ClusterError
+from tests.cluster.kubeconfig import Kubectl
+from tests.cluster.processes import Process, marked
+
+CHECKOUT = Path(__file__).parents[2]
+HOLDER = """
+import time
+from tests.cluster.control_plane import ControlPlane
+with ControlPlane.start() as control_plane:
+    print(control_plane.kubeconfig, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    with ControlPlane.start() as running:
+        yield running
+
+
+def test_controllers_make_the_objects_of_a_deployment(control_plane: ControlPlane) -> None:
+    control_plane.kubectl("create", "deployment", "web", "--image=localhost/web")
+    control_plane.kubectl("wait", "replicaset", "--selector=app=web", "--for=create", "--timeout=20s")
+
+
+def test_data_survive_a_restart_of_the_api_server(control_plane: ControlPlane) -> None:
+    control_plane.kubectl("create", "configmap", "kept", "--from-literal=key=value")
+    control_plane.restart_apiserver()
+    assert control_plane.kubectl.get("configmap", "kept")["data"] == {"key": "value"}
+
+
+def test_a_service_account_may_do_what_its_role_says_and_no_more(control_plane: ControlPlane) -> None:
+    control_plane.kubectl("create", "serviceaccount", "reader")
+    control_plane.kubectl("create", "role", "reader", "--verb=list", "--resource=configmaps")
+    control_plane.kubectl("create", "rolebinding", "reader", "--role=reader", "--serviceaccount=default:reader")
+    reader = Kubectl(control_plane.kubeconfig_for("default", "reader"))
+    assert reader.get("configmaps")["kind"] == "List"
+    with pytest.raises(ClusterError, match='cannot list resource "secrets"'):
+        reader("get", "secrets")
+
+
+def test_an_unknown_field_is_refused(control_plane: ControlPlane) -> None:
+    with pytest.raises(ClusterError, match="unknown field"):
+        control_plane.kubectl.apply(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"}, "daat": {"key": "value"}}
+        )
+
+
+def test_two_run_side_by_side_and_a_stop_ends_only_its_own(control_plane: ControlPlane) -> None:
+    before = set(runs.all_runs(KIND))
+    with ControlPlane.start() as second:
+        (run,) = set(runs.all_runs(KIND)) - before
+        processes = list(marked(run))
+        assert len(processes) == 3
+        assert second.url != control_plane.url
+    assert not any(process.alive() for process in processes)
+    assert not run.exists()
+    assert control_plane.kubectl.get("namespace", "default")["status"]["phase"] == "Active"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "termination"])
+def test_an_interrupted_harness_leaves_nothing_behind(number: signal.Signals) -> None:
+    holder, run = start_holder()
+    processes = list(marked(run))
+    holder.send_signal(number)
+    holder.wait(30)
+    assert processes
+    assert not any(process.alive() for process in processes)
+    assert not run.exists()
+
+
+def test_what_a_killed_harness_left_is_cleared_away_by_the_next_start() -> None:
+    holder, run = start_holder()
+    processes = list(marked(run))
+    holder.kill()
+    holder.wait(30)
+    assert any(process.alive() for process in processes), "nobody was there to end them"
+    runs.sweep_leftovers(KIND, runs.end_run)
+    assert not any(process.alive() for process in processes)
+    assert not run.exists()
+
+
+def test_a_process_is_not_mistaken_for_a_later_one_with_its_id() -> None:
+    own = Process.of(os.getpid())
+    assert own is not None
+    assert own.alive()
+    assert not Process(own.pid, own.began - 1).alive()
+
+
+def start_holder() -> tuple[subprocess.Popen[str], Path]:
+    """A process of its own that holds a control plane, and the folder of its run."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert holder.stdout is not None
+    with holder.stdout as answer:
+        kubeconfig = Path(answer.readline().strip())
+    return holder, kubeconfig.parents[1]
