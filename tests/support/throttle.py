@@ -1,0 +1,54 @@
+"""A TCP relay with a speed limit: makes a pull last long enough for a test to meet it half-way."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_CHUNK = 16 * 1024
+
+
+@contextmanager
+def throttled(host: str, target: tuple[str, int], *, bytes_per_second: int) -> Iterator[int]:
+    """Relay a port of `host` to `target`, with at most `bytes_per_second` back to each caller; yield the port."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="throttle", daemon=True)
+    thread.start()
+    try:
+        server = asyncio.run_coroutine_threadsafe(_listen(host, target, bytes_per_second), loop).result(timeout=10)
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(_end_all_tasks(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
+
+
+async def _listen(host: str, target: tuple[str, int], bytes_per_second: int) -> asyncio.Server:
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection(*target)
+        there = asyncio.create_task(_copy(reader, upstream_writer, None))
+        back = asyncio.create_task(_copy(upstream_reader, writer, bytes_per_second))
+        await asyncio.gather(there, back, return_exceptions=True)
+
+    return await asyncio.start_server(relay, host, 0)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bytes_per_second: int | None) -> None:
+    try:
+        while chunk := await reader.read(_CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+            if bytes_per_second is not None:
+                await asyncio.sleep(len(chunk) / bytes_per_second)
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def _end_all_tasks() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
