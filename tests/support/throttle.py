@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _CHUNK = 16 * 1024
 
@@ -14,11 +14,11 @@ def throttled(host: str, target: tuple[str, int], *, bytes_per_second: int) -> I
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="throttle", daemon=True)
     thread.start()
+    server = asyncio.run_coroutine_threadsafe(_listen(host, target, bytes_per_second), loop).result(timeout=10)
     try:
-        server = asyncio.run_coroutine_threadsafe(_listen(host, target, bytes_per_second), loop).result(timeout=10)
         yield server.sockets[0].getsockname()[1]
     finally:
-        asyncio.run_coroutine_threadsafe(_end_all_tasks(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()
@@ -29,7 +29,9 @@ async def _listen(host: str, target: tuple[str, int], bytes_per_second: int) -> 
         upstream_reader, upstream_writer = await asyncio.open_connection(*target)
         there = asyncio.create_task(_copy(reader, upstream_writer, None))
         back = asyncio.create_task(_copy(upstream_reader, writer, bytes_per_second))
-        await asyncio.gather(there, back, return_exceptions=True)
+        # Ended half-way, the relay ends quietly: asyncio would report the cancellation of a connection's task.
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(there, back, return_exceptions=True)
 
     return await asyncio.start_server(relay, host, 0)
 
@@ -47,7 +49,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, byte
         writer.close()
 
 
-async def _end_all_tasks() -> None:
+async def _end(server: asyncio.Server) -> None:
+    server.close()
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
