@@ -1,0 +1,261 @@
+"""For each rule of the resource, a spec that it lets pass, one that it refuses, and the words that it does so with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.whispermodels import Spec, minimal, spec_with
+
+HASH = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two specs that differ in what the rule is about."""
+
+    name: str
+    message: str
+    accepted: Spec
+    refused: Spec
+
+
+@dataclass(frozen=True)
+class Change:
+    """Two changes of the spec's cache."""
+
+    name: str
+    message: str
+    before: dict[str, Any]
+    accepted: dict[str, Any]
+    refused: dict[str, Any]
+
+
+def hugging_face(**fields: Any) -> Spec:
+    return {"source": {"huggingFace": {"repo": "openai/whisper-tiny", **fields}}}
+
+
+def s3(**fields: Any) -> Spec:
+    return {"source": {"s3": {"bucket": "models", "key": "whisper.tar.zst", **fields}}}
+
+
+def volume(path: str) -> Spec:
+    return {"source": {"volume": {"claimName": "models", "path": path}}}
+
+
+def server(**fields: Any) -> Spec:
+    return minimal() | {"server": fields}
+
+
+def resources(part: str, requested: Any, limit: Any) -> Spec:
+    return spec_with(f"{part}.resources", {"requests": {"memory": requested}, "limits": {"memory": limit}})
+
+
+ONE_SOURCE = "a source has exactly one of huggingFace, s3 and volume"
+NO_GPU_RESOURCES = "GPUs are asked for by gpu.count and gpu.resourceName, not in resources"
+RELATIVE_PATH = "the path is relative to the claim's root, with no leading / and no '..'"
+OWN_LABELS = "labels of app.kubernetes.io/ and stt.whisper-operator.io/ are the operator's own"
+OWN_ANNOTATIONS = "annotations of stt.whisper-operator.io/ are the operator's own"
+NAMED_CLAIM = (
+    "claimName names a claim that exists, so storageClassName, size and accessModes have no effect and are left out"
+)
+ONE_FILE_HUB = (
+    "sha256 is of one file; a Hugging Face repository has many, with hashes of their own, so leave sha256 out"
+)
+ONE_FILE_S3 = "sha256 is of one file; an s3 key that ends in / names many, so leave sha256 out or name an archive"
+
+TWINS = [
+    Twins("one source, not none", ONE_SOURCE, minimal(), {"source": {}}),
+    Twins("one source, not two", ONE_SOURCE, minimal(), {"source": hugging_face()["source"] | s3()["source"]}),
+    Twins(
+        "a revision that cannot climb",
+        "a revision is a branch, a tag or a commit, and holds no '..'",
+        hugging_face(revision="refs/pr/1.5"),
+        hugging_face(revision="main/../other"),
+    ),
+    Twins(
+        "a version of an object, not of a prefix",
+        "a key that ends in / names many objects and so has no versionId",
+        s3(versionId="v1"),
+        s3(key="whisper/", versionId="v1"),
+    ),
+    Twins(
+        "anonymous without a Secret",
+        "anonymous means without credentials, so leave secretRef out or set anonymous to false",
+        s3(anonymous=False, secretRef={"name": "keys"}),
+        s3(anonymous=True, secretRef={"name": "keys"}),
+    ),
+    Twins("a relative path", RELATIVE_PATH, volume("models/whisper.tar"), volume("/models/whisper.tar")),
+    Twins("a path that cannot climb", RELATIVE_PATH, volume("models/..tar"), volume("models/../../etc")),
+    Twins(
+        "sha256 of an archive, not of a repository",
+        ONE_FILE_HUB,
+        s3() | {"sha256": HASH},
+        hugging_face() | {"sha256": HASH},
+    ),
+    Twins(
+        "sha256 of an archive, not of a prefix",
+        ONE_FILE_S3,
+        s3() | {"sha256": HASH},
+        s3(key="whisper/") | {"sha256": HASH},
+    ),
+    *(
+        Twins(
+            f"a named claim without {field}",
+            NAMED_CLAIM,
+            minimal() | {"cache": {field: value}},
+            minimal() | {"cache": {"claimName": "models", field: value}},
+        )
+        for field, value in [("storageClassName", "shared"), ("size", "5Gi"), ("accessModes", ["ReadWriteOnce"])]
+    ),
+    Twins(
+        "a size of something",
+        "cache.size is more than nothing",
+        minimal() | {"cache": {"size": "0.5Gi"}},
+        minimal() | {"cache": {"size": "0Gi"}},
+    ),
+    *(
+        Twins(
+            f"a request within its limit in {part}",
+            "a request is no larger than its limit",
+            resources(part, 1, "1"),
+            bad,
+        )
+        for part, bad in [("pull", resources("pull", "2Gi", "1Gi")), ("server", resources("server", "2048Mi", 1024))]
+    ),
+    Twins(
+        "a CPU without GPU",
+        "device cpu uses no GPU, so leave gpu.count out or set it to 0",
+        server(device="cpu", gpu={"count": 0}),
+        server(device="cpu", gpu={"count": 1}),
+    ),
+    Twins(
+        "cuda with a GPU",
+        "device cuda needs a GPU, so leave gpu.count out or set it to 1",
+        server(device="cuda", gpu={"resourceName": "amd.com/gpu"}),
+        server(device="cuda", gpu={"count": 0}),
+    ),
+    Twins(
+        "GPUs by gpu.count and not by a limit",
+        NO_GPU_RESOURCES,
+        server(resources={"limits": {"memory": "8Gi"}}),
+        server(resources={"limits": {"nvidia.com/gpu": 1}}),
+    ),
+    Twins(
+        "GPUs of another name by gpu.count and not by a request",
+        NO_GPU_RESOURCES,
+        server(resources={"requests": {"memory": "8Gi"}}, gpu={"resourceName": "amd.com/gpu"}),
+        server(resources={"requests": {"amd.com/gpu": "1"}}, gpu={"resourceName": "amd.com/gpu"}),
+    ),
+    Twins(
+        "each model name once",
+        "a model name stands once in the list",
+        server(modelNames=["whisper-1", "whisper-2"]),
+        server(modelNames=["whisper-1", "whisper-1"]),
+    ),
+    *(
+        Twins(
+            f"no pod label of {prefix}",
+            OWN_LABELS,
+            server(podLabels={"team": "a"}),
+            server(podLabels={f"{prefix}/name": "a"}),
+        )
+        for prefix in ("app.kubernetes.io", "stt.whisper-operator.io")
+    ),
+    *(
+        Twins(
+            f"no {field} of the operator's own", OWN_ANNOTATIONS, spec_with(path, {"team": "a"}), spec_with(path, bad)
+        )
+        for field, path in [
+            ("pod annotation", "server.podAnnotations"),
+            ("Service annotation", "server.service.annotations"),
+        ]
+        for bad in [{"stt.whisper-operator.io/model": "a"}]
+    ),
+    *(
+        Twins(
+            f"{name} in {part}", message, *(spec_with(f"{part}.tolerations", [taint]) for taint in (accepted, refused))
+        )
+        for part in ("pull", "server")
+        for name, message, accepted, refused in [
+            (
+                "a toleration of all keys that says so",
+                "a toleration without key matches all taints and so needs the operator Exists",
+                {"operator": "Exists"},
+                {"value": "a"},
+            ),
+            (
+                "a toleration of a key, of any value",
+                "a toleration with the operator Exists has no value",
+                {"key": "gpu", "operator": "Exists", "value": ""},
+                {"key": "gpu", "operator": "Exists", "value": "a"},
+            ),
+            (
+                "a toleration for a while",
+                "tolerationSeconds needs the effect NoExecute",
+                {"key": "gpu", "effect": "NoExecute", "tolerationSeconds": 5},
+                {"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 5},
+            ),
+        ]
+    ),
+]
+
+NAMES = [
+    (
+        "the name of a WhisperModel has at most 40 characters, since Jobs and Services are named after it",
+        "a" * 40,
+        "a" * 41,
+    ),
+    ("the name of a WhisperModel starts with a letter, since a Service is named after it", "a1", "1a"),
+    ("the name of a WhisperModel holds no dots, since a Service is named after it", "a-b", "a.b"),
+]
+
+CHANGES = [
+    Change(
+        "to another claim",
+        "cache.claimName cannot be changed; make a new WhisperModel",
+        before={"claimName": "models"},
+        accepted={"claimName": "models"},
+        refused={"claimName": "others"},
+    ),
+    Change(
+        "from a claim of one's own to a named one",
+        "cache.claimName cannot be changed; make a new WhisperModel",
+        before={},
+        accepted={},
+        refused={"claimName": "models"},
+    ),
+    Change(
+        "to another storage class",
+        "cache.storageClassName cannot be changed; make a new WhisperModel",
+        before={"storageClassName": "shared"},
+        accepted={"storageClassName": "shared"},
+        refused={"storageClassName": "fast"},
+    ),
+    Change(
+        "away from a storage class, by leaving it out",
+        "cache.storageClassName cannot be changed; make a new WhisperModel",
+        before={"storageClassName": "shared", "size": "5Gi"},
+        accepted={"storageClassName": "shared", "size": "6Gi"},
+        refused={"size": "5Gi"},
+    ),
+    Change(
+        "of the access modes",
+        "cache.accessModes cannot be changed; make a new WhisperModel",
+        before={},
+        accepted={"accessModes": ["ReadWriteMany"]},
+        refused={"accessModes": ["ReadWriteOnce"]},
+    ),
+    Change(
+        "to a smaller size",
+        "cache.size cannot shrink",
+        before={"size": "5Gi"},
+        accepted={"size": "6Gi"},
+        refused={"size": "5000M"},
+    ),
+    Change(
+        "below the usual size",
+        "cache.size cannot shrink",
+        before={},
+        accepted={"size": "20Gi"},
+        refused={"size": "19Gi"},
+    ),
+]

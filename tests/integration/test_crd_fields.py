@@ -1,0 +1,143 @@
+"""Each field of the resource on its own: a value that it takes, values that it refuses, and where its bounds lie."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.support.whispermodels import Models, Node, nodes, read_crd, schema, spec_with
+
+NAME, NO_NAMES = "some-name.v1", ["Some_Name", "-a", ""]
+LABEL, NO_LABELS = "a_B.c-1", ["a b", "-a"]
+ADDRESS, NO_ADDRESSES = (
+    "http://10.0.0.1:9000/s3",
+    ["s3.example.com", "https://", "https://user@host/", "https://a/?b=c"],
+)
+QUANTITY, NO_QUANTITIES = "1.5Gi", ["-1", "1 Gi", "1gb", ""]
+TEXT, NO_TEXTS = "whisper/grüße ?.tar", ["a\nb", "\x00"]
+
+# By path: a good value, then bad ones. {} is any key of a map, [] any item of a list.
+FIELDS: dict[str, tuple[Any, list[Any]]] = {
+    "source.huggingFace.repo": ("openai/whisper-tiny", ["openai/", "a/b/c", "https://hub/a", ""]),
+    "source.huggingFace.revision": ("refs/pr/12", ["-x", "a b"]),
+    "source.huggingFace.endpoint": (ADDRESS, NO_ADDRESSES),
+    "source.huggingFace.secretRef.name": (NAME, NO_NAMES),
+    "source.s3.bucket": ("My_bucket.1", ["ab", "s3://bucket", "bucket/key"]),
+    "source.s3.key": (TEXT, NO_TEXTS),
+    "source.s3.versionId": ("3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY", NO_TEXTS),
+    "source.s3.region": ("eu-central-1", ["eu central", ""]),
+    "source.s3.endpoint": (ADDRESS, NO_ADDRESSES),
+    "source.s3.anonymous": (True, ["yes"]),
+    "source.s3.secretRef.name": (NAME, NO_NAMES),
+    "source.volume.claimName": (NAME, NO_NAMES),
+    "source.volume.path": (TEXT, NO_TEXTS),
+    "sha256": ("0123456789abcdef" * 4, ["0123456789ABCDEF" * 4, "abc", "sha256:" + "0" * 57]),
+    "conversion.quantization": ("int8_float16", ["q4_0", "FLOAT16"]),
+    "cache.claimName": (NAME, NO_NAMES),
+    "cache.storageClassName": (NAME, NO_NAMES),
+    "cache.size": ("1.5Gi", ["1.5 GiB", "-1Gi", 20, "100m"]),
+    "cache.accessModes[]": ("ReadWriteOnce", ["ReadWriteOncePod", "ReadOnlyMany"]),
+    "pull.timeoutSeconds": (60, ["1h", 1.5]),
+    "podSecurityContext.runAsUser": (1, [0, "nobody"]),
+    "podSecurityContext.runAsGroup": (0, [-1]),
+    "podSecurityContext.fsGroup": (0, [-1]),
+    "podSecurityContext.supplementalGroups[]": (0, [-1]),
+    "server.replicas": (0, [-1, "2"]),
+    "server.image": ("registry.example.com:5000/a/b:1.0@sha256:" + "0" * 64, ["a b", "", "-a"]),
+    "server.imagePullSecrets[].name": (NAME, NO_NAMES),
+    "server.modelNames[]": ("openai/whisper-1", ["a b", "", "/a"]),
+    "server.device": ("cuda", ["gpu", "CPU"]),
+    "server.computeType[]": ("int8_bfloat16", ["fp16"]),
+    "server.gpu.count": (0, [2, "1"]),
+    "server.gpu.resourceName": ("nvidia.com/mig-1g.10gb", ["gpu", "nvidia.com/"]),
+    "server.runtimeClassName": (NAME, NO_NAMES),
+    "server.priorityClassName": (NAME, NO_NAMES),
+    "server.podLabels{}": (LABEL, NO_LABELS),
+    "server.podAnnotations{}": ("any text\n", [1]),
+    "server.env[].name": ("_LEVEL1", ["1A", "A-B", ""]),
+    "server.env[].value": ("any text\n", [1]),
+    "server.service.type": ("NodePort", ["ExternalName"]),
+    "server.service.annotations{}": ("any text\n", [1]),
+}
+for part in ("pull", "server"):
+    FIELDS |= {
+        f"{part}.serviceAccountName": (NAME, NO_NAMES),
+        f"{part}.resources.requests{{}}": (QUANTITY, NO_QUANTITIES),
+        f"{part}.resources.limits{{}}": (2, NO_QUANTITIES),
+        f"{part}.nodeSelector{{}}": (LABEL, NO_LABELS),
+        f"{part}.tolerations[].key": ("nvidia.com/gpu", ["a b", "/a", ""]),
+        f"{part}.tolerations[].operator": ("Exists", ["Gt"]),
+        f"{part}.tolerations[].value": (LABEL, NO_LABELS),
+        f"{part}.tolerations[].effect": ("NoExecute", ["Never"]),
+        f"{part}.tolerations[].tolerationSeconds": (0, [-1, "5"]),
+    }
+
+# A toleration of a while has the effect NoExecute, as another rule says.
+ACCEPTED = {path: good for path, (good, _) in FIELDS.items() if not path.endswith("tolerationSeconds")}
+
+
+def beyond(node: Node) -> Iterator[tuple[str, Any, str]]:
+    """For each bound of `node`, a value just beyond it and what the API server then says."""
+    if "maxLength" in node:
+        yield "maxLength", "a" * (node["maxLength"] + 1), f"may not be more than {node['maxLength']} bytes"
+    if "minLength" in node:
+        yield "minLength", "", f"should be at least {node['minLength']} chars long"
+    if "maxItems" in node:
+        yield "maxItems", [{}] * (node["maxItems"] + 1), f"must have at most {node['maxItems']} items"
+    if "minItems" in node:
+        yield "minItems", [], f"should have at least {node['minItems']} items"
+    if "maxProperties" in node:
+        pairs = {f"key{number}": "1" for number in range(node["maxProperties"] + 1)}
+        yield "maxProperties", pairs, f"must have at most {node['maxProperties']} items"
+    if "minimum" in node:
+        yield "minimum", node["minimum"] - 1, f"should be greater than or equal to {node['minimum']}"
+    if "maximum" in node:
+        yield "maximum", node["maximum"] + 1, f"should be less than or equal to {node['maximum']}"
+
+
+SPEC_NODES = dict(nodes(schema()["properties"]["spec"]))
+LEAVES = {path for path, node in SPEC_NODES.items() if node.get("type") not in ("object", "array")}
+REFUSED = [(path, value) for path, (_, values) in FIELDS.items() for value in values]
+BOUNDS = [(path, *bound) for path, node in SPEC_NODES.items() for bound in beyond(node)]
+
+
+@pytest.fixture(scope="module")
+def models(control_plane: ControlPlane) -> Models:
+    control_plane.kubectl.apply(read_crd())
+    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    return Models(control_plane.kubeconfig, "default")
+
+
+@pytest.mark.parametrize(("path", "value"), ACCEPTED.items(), ids=ACCEPTED)
+def test_a_field_takes(models: Models, path: str, value: Any) -> None:
+    assert models.refusal(spec_with(path, value)) == ""
+
+
+@pytest.mark.parametrize(("path", "value"), REFUSED, ids=[f"{path}={value!r}" for path, value in REFUSED])
+def test_a_field_refuses_and_is_named(models: Models, path: str, value: Any) -> None:
+    assert named(path) in models.refusal(spec_with(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "bound", "value", "message"), BOUNDS, ids=[f"{path}-{bound}" for path, bound, _, _ in BOUNDS]
+)
+def test_a_field_has_bounds(models: Models, path: str, bound: str, value: Any, message: str) -> None:
+    refusal = models.refusal(spec_with(path, value))
+    assert named(path) in refusal
+    assert message in refusal
+
+
+@pytest.mark.parametrize("path", ["server.env", "server.imagePullSecrets"])
+def test_a_name_stands_once_in_a_list(models: Models, path: str) -> None:
+    assert models.refusal(spec_with(path, [{"name": "a"}, {"name": "b"}])) == ""
+    assert "Duplicate value" in models.refusal(spec_with(path, [{"name": "a"}, {"name": "a"}]))
+
+
+def test_every_field_is_tried_here() -> None:
+    assert set(FIELDS) == LEAVES
+
+
+def named(path: str) -> str:
+    """How the API server names the field."""
+    return "spec." + path.replace("[]", "[0]").replace("{}", ".example")
