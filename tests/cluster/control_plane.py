@@ -63,16 +63,10 @@ class ControlPlane:
         Raises:
             ClusterError: A program is missing or a part did not come up; with the tail of its log.
         """
-        runs.sweep_leftovers(KIND, runs.end_run)
+        runs.sweep_leftovers(runs.all_runs(KIND), runs.end_run)
         binaries.kubernetes()
-        run = runs.new_run(KIND)
-        with runs.termination_unwinds():
-            try:
-                run.mkdir()
-                yield cls.start_in(run, settings or Settings())
-            finally:
-                with runs.uninterrupted():
-                    runs.end_run(run)
+        with runs.own_run(KIND, runs.end_run) as run:
+            yield cls.start_in(run, settings or Settings())
 
     @classmethod
     def start_in(cls, run: Path, settings: Settings) -> "ControlPlane":

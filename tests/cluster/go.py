@@ -7,6 +7,7 @@ import subprocess
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from tests.cluster.console import ProgressLine, say
@@ -16,6 +17,7 @@ from tests.cluster.errors import ClusterError
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
 
 
+@cache
 def go_version() -> str:
     return subprocess.run(
         [_go(), "env", "GOVERSION"], check=True, capture_output=True, text=True, env=os.environ | ENVIRONMENT

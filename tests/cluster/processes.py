@@ -49,6 +49,10 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
+def _note(run: Path, name: str) -> Path:
+    return run / "daemons" / name
+
+
 @dataclass(frozen=True)
 class Daemon:
     """A process that runs in a session of its own: Ctrl-C and a closed terminal do not reach it."""
@@ -78,7 +82,19 @@ class Daemon:
         )
         process = Process.of(pid)
         assert process is not None, "a child that we have not waited for has an entry in /proc"
+        _note(run, name).parent.mkdir(exist_ok=True)
+        _note(run, name).write_text(f"{process.pid} {process.began}")
         return cls(name, process, log)
+
+    @classmethod
+    def find(cls, name: str, *, run: Path) -> "Daemon":
+        """The daemon of this name in `run`, whichever process started it."""
+        pid, began = _note(run, name).read_text().split()
+        return cls(name, Process(int(pid), int(began)), run / "logs" / f"{name}.log")
+
+    @classmethod
+    def all(cls, run: Path) -> list["Daemon"]:
+        return [cls.find(note.name, run=run) for note in sorted((run / "daemons").glob("*"))]
 
     @property
     def running(self) -> bool:

@@ -10,10 +10,9 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from tests.cluster.cache import cache_dir
 from tests.cluster.console import say
@@ -23,16 +22,34 @@ _DETACHED = "detached"
 _numbers = itertools.count(1)
 
 
-def new_run(kind: str) -> Path:
-    """The folder for a run of this process; not made yet."""
+@contextmanager
+def own_run(kind: str, sweep: Callable[[Path], None]) -> Iterator[Path]:
+    """A new folder for a run of this process, swept when the block ends, however that is, unless it was detached."""
     own = Process.of(os.getpid())
     assert own is not None, "this process is there"
-    return _runs() / f"{kind}.{own.pid}.{own.began}.{next(_numbers)}"
+    run = _runs() / f"{kind}.{own.pid}.{own.began}.{next(_numbers)}"
+    with _termination_unwinds():
+        try:
+            run.mkdir()
+            yield run
+        finally:
+            if not is_detached(run):
+                with uninterrupted():
+                    sweep(run)
 
 
-def detach(run: Path) -> None:
-    """From now on the run outlives this process."""
-    (run / _DETACHED).touch()
+def detach(run: Path, checkout: Path) -> None:
+    """From now on the run outlives this process, as the one of `checkout`."""
+    (run / _DETACHED).write_text(str(checkout))
+
+
+def is_detached(run: Path) -> bool:
+    return (run / _DETACHED).exists()
+
+
+def detached_runs(kind: str, checkout: Path) -> list[Path]:
+    """The runs of this checkout that were left running on purpose."""
+    return [run for run in all_runs(kind) if is_detached(run) and (run / _DETACHED).read_text() == str(checkout)]
 
 
 def all_runs(kind: str) -> list[Path]:
@@ -42,20 +59,22 @@ def all_runs(kind: str) -> list[Path]:
 def is_leftover(run: Path) -> bool:
     """Whether nobody answers for this run: its starter is gone, and did not leave it running on purpose."""
     _, pid, began, _ = run.name.split(".")
-    return not (run / _DETACHED).exists() and not Process(int(pid), int(began)).alive()
+    return not is_detached(run) and not Process(int(pid), int(began)).alive()
 
 
 def end_run(run: Path) -> None:
     """Ends the run's processes and removes its folder. Safe to repeat."""
     end_all(run)
-    shutil.rmtree(run, ignore_errors=True)
+    if run.exists():
+        shutil.rmtree(run)
 
 
-def sweep_leftovers(kind: str, sweep: Callable[[Path], None]) -> None:
-    """Calls `sweep` for each run of this kind that nobody answers for."""
-    for run in filter(is_leftover, all_runs(kind)):
+def sweep_leftovers(runs: Iterable[Path], sweep: Callable[[Path], None]) -> None:
+    """Calls `sweep` for each of `runs` that nobody answers for."""
+    for run in filter(is_leftover, runs):
         say(f"clearing away {run.name}, which a run that died has left behind")
-        sweep(run)
+        with uninterrupted():
+            sweep(run)
 
 
 @contextmanager
@@ -69,8 +88,8 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def termination_unwinds() -> Iterator[None]:
-    """Makes SIGTERM raise SystemExit in the block, so that it clears away what Ctrl-C does.
+def _termination_unwinds() -> Iterator[None]:
+    """Makes SIGTERM do what Ctrl-C does: unwind, and so clear away. Another exception would be a failed test to pytest.
 
     Only in the main thread, where Python runs signal handlers, and only where nobody else handles the signal.
     """
@@ -78,15 +97,11 @@ def termination_unwinds() -> Iterator[None]:
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _exit(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def _runs() -> Path:

@@ -88,7 +88,7 @@ def test_what_a_killed_harness_left_is_cleared_away_by_the_next_start() -> None:
     holder.kill()
     holder.wait(30)
     assert any(process.alive() for process in processes), "nobody was there to end them"
-    runs.sweep_leftovers(KIND, runs.end_run)
+    runs.sweep_leftovers([run], runs.end_run)
     assert not any(process.alive() for process in processes)
     assert not run.exists()
 
