@@ -61,6 +61,12 @@ integration: setup ## The operator against a real API server and controller mana
 e2e: setup ## The whole way on a real kubelet (root)
 	@$(BIN)/python -m pytest tests/e2e
 
+##@ Building
+.PHONY: manifests
+manifests: setup ## Copy the resource into the chart and render the chart's golden files anew
+	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
+	@$(BIN)/python -m tests.support.chart
+
 ##@ A cluster to play with
 .PHONY: cluster-up cluster-down kubeconfig
 cluster-up: setup ## Start the embedded cluster (NODES=2 for two nodes; root)

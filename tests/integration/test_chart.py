@@ -1,0 +1,86 @@
+"""The chart against a real API server: what it renders is taken without a warning, installs, and grants no more."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.errors import ClusterError
+from tests.cluster.kubeconfig import Kubectl
+from tests.cluster.processes import wait_until
+from tests.support.chart import CASES, CHART, NAMESPACE, RELEASE, helm, render_text
+from tests.support.whispermodels import minimal, model
+
+RESTRICTED = "pod-security.kubernetes.io/warn=restricted"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-whisper-operator"
+
+
+@pytest.fixture(scope="module")
+def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
+    kubectl = control_plane.kubectl
+    for namespace in (NAMESPACE, "team-a", "team-b"):
+        kubectl("create", "namespace", namespace)
+        kubectl("label", "namespace", namespace, RESTRICTED)
+    yield kubectl
+    kubectl("delete", "namespace", NAMESPACE, "team-a", "team-b", "--wait=false")
+
+
+@pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
+def test_all_that_is_rendered_is_taken_without_a_warning(kubectl: Kubectl, arguments: tuple[str, ...]) -> None:
+    server_checks = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
+    said = kubectl("apply", "--filename=-", *server_checks, stdin=render_text(*arguments))
+    assert "(server dry run)" in said
+
+
+def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> None:
+    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
+    notes = helm("install", RELEASE, str(CHART), *where)
+    try:
+        assert f"kubectl -n {NAMESPACE} rollout status deployment/{RELEASE}-whisper-operator" in notes
+        assert may(kubectl, OPERATOR, "patch", "whispermodels/status")
+        assert not may(kubectl, OPERATOR, "get", "secrets")
+        assert not may(kubectl, OPERATOR, "update", "whispermodels")
+        editors_of_the_namespace_may_create_models(kubectl)
+    finally:
+        helm("uninstall", RELEASE, *where)
+    assert not may(kubectl, OPERATOR, "list", "whispermodels")
+    assert kubectl.get("crd", "whispermodels.stt.whisper-operator.io")["spec"]["scope"] == "Namespaced"
+
+
+def editors_of_the_namespace_may_create_models(kubectl: Kubectl) -> None:
+    kubectl("create", "rolebinding", "ann", "--clusterrole=edit", "--user=ann", "--namespace=team-a")
+    kubectl("create", "rolebinding", "bob", "--clusterrole=view", "--user=bob", "--namespace=team-a")
+    # A controller takes the chart's roles up into the built-in ones.
+    wait_until("ann may create models", lambda: may(kubectl, "ann", "create", "whispermodels"), seconds=20)
+    wait_until("bob may list models", lambda: may(kubectl, "bob", "list", "whispermodels"), seconds=20)
+    assert may(kubectl, "ann", "patch", "whispermodels/scale")
+    assert not may(kubectl, "ann", "patch", "whispermodels/status")
+    assert not may(kubectl, "bob", "create", "whispermodels")
+    as_ann = ("--as=ann", "--namespace=team-a", "--filename=-", "--dry-run=server")
+    kubectl("create", *as_ann, stdin=json.dumps(model(minimal())))
+    with pytest.raises(ClusterError, match="bob"):
+        kubectl("create", "--as=bob", *as_ann[1:], stdin=json.dumps(model(minimal())))
+
+
+def may(kubectl: Kubectl, user: str, verb: str, resource: str) -> bool:
+    """Whether `user` may do it in the namespace team-a."""
+    kind, _, subresource = resource.partition("/")
+    question = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": user,
+            "resourceAttributes": {
+                "namespace": "team-a",
+                "verb": verb,
+                "group": "" if kind == "secrets" else "stt.whisper-operator.io",
+                "resource": kind,
+                "subresource": subresource,
+            },
+        },
+    }
+    answer = kubectl("create", "--filename=-", "--output=json", stdin=json.dumps(question))
+    allowed = json.loads(answer)["status"]["allowed"]
+    assert isinstance(allowed, bool)
+    return allowed

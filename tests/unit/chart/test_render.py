@@ -1,0 +1,90 @@
+"""What the chart renders: the golden files, and what must hold whatever the values are."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.chart import (
+    CASES,
+    CHART,
+    EVERY_OPTION,
+    GOLDEN,
+    environment,
+    helm,
+    of_kind,
+    operator_container,
+    render,
+    render_text,
+)
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_chart_renders_as_its_golden_file_says(case: str) -> None:
+    assert render_text(*CASES[case]) == (GOLDEN / f"{case}.yaml").read_text(), "after a change: make manifests"
+
+
+@pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
+def test_lint_finds_nothing(arguments: tuple[str, ...]) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), *arguments)
+
+
+@pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
+def test_no_role_reads_secrets_or_takes_all_there_is(arguments: tuple[str, ...]) -> None:
+    objects = render(*arguments)
+    rules = [rule for kind in ("Role", "ClusterRole") for role in of_kind(objects, kind) for rule in role["rules"]]
+    assert rules
+    for rule in rules:
+        assert "secrets" not in rule["resources"]
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+
+
+def test_in_named_namespaces_the_operator_has_no_right_in_the_cluster() -> None:
+    objects = render("--set=watchNamespaces={team-a,team-b}", "--set=rbac.aggregate=false")
+    assert of_kind(objects, "ClusterRole") == of_kind(objects, "ClusterRoleBinding") == []
+    assert [role["metadata"]["namespace"] for role in of_kind(objects, "Role")] == ["team-a", "team-b"]
+    assert [binding["metadata"]["namespace"] for binding in of_kind(objects, "RoleBinding")] == ["team-a", "team-b"]
+    everywhere = of_kind(render("--set=rbac.aggregate=false"), "ClusterRole")
+    assert [role["rules"] for role in of_kind(objects, "Role")] == [role["rules"] for role in everywhere * 2]
+
+
+def test_images_go_by_tag_or_by_digest() -> None:
+    objects = render(
+        "--set=images.registry=ghcr.io/team",
+        "--set=images.operator.tag=v9",
+        f"--set=images.loader.digest={DIGEST}",
+        "--set=images.loader.tag=v9",
+    )
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert operator_container(objects)["image"] == "ghcr.io/team/whisper-operator:v9"
+    assert environment(objects)["WHISPER_OPERATOR_LOADER_IMAGE"] == f"ghcr.io/team/whisper-loader@{DIGEST}"
+    assert environment(objects)["WHISPER_OPERATOR_SERVER_IMAGE"].endswith(f"whisper-server:{chart['appVersion']}")
+
+
+def test_no_registry_leaves_it_to_the_container_runtime() -> None:
+    assert operator_container(render("--set=images.registry="))["image"].startswith("whisper-operator:")
+
+
+def test_rights_and_account_may_be_someone_elses() -> None:
+    objects = render("--set=rbac.create=false", "--set=serviceAccount.create=false", "--set=serviceAccount.name=own")
+    assert [one["kind"] for one in objects] == ["Deployment"]
+    assert objects[0]["spec"]["template"]["spec"]["serviceAccountName"] == "own"
+
+
+def test_chart_and_package_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    package = (CHART.parents[1] / "pyproject.toml").read_text()
+    assert chart["version"] == chart["appVersion"]
+    assert f'\nversion = "{chart["version"]}"\n' in package
+
+
+def test_it_may_be_part_of_another_chart(tmp_path: Path) -> None:
+    parent = tmp_path / "speech"
+    (parent / "charts").mkdir(parents=True)
+    (parent / "charts" / "whisper-operator").symlink_to(CHART)
+    (parent / "Chart.yaml").write_text("apiVersion: v2\nname: speech\nversion: 1.0.0\n")
+    values = {"global": {"team": "speech"}, "whisper-operator": yaml.safe_load(EVERY_OPTION.read_text())}
+    (parent / "values.yaml").write_text(yaml.safe_dump(values))
+    assert environment(render(chart=parent))["WHISPER_OPERATOR_NAMESPACES"] == "team-a,team-b"
