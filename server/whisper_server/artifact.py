@@ -1,0 +1,58 @@
+"""The published artifact that is served: a directory whose manifest says what it is.
+
+A directory without a valid manifest, or without the files that it lists, does not exist (see the store's contract).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisper_contract.manifest import Manifest, ManifestError
+from whisper_contract.store import MANIFEST
+
+#: Without these faster-whisper would look for the missing ones on the internet.
+_NEEDED = frozenset({"model.bin", "config.json", "tokenizer.json"})
+
+
+class ArtifactMissingError(Exception):
+    """The directory holds no whole published artifact; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published artifact on this machine."""
+
+    path: Path
+    manifest: Manifest
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Return the artifact in the directory `path`, after checking that its files are there in full size.
+
+    Raises:
+        ArtifactMissingError: when there is none, or not all of it.
+    """
+    manifest = _read_manifest(path)
+    for file in manifest.files:
+        if _size(path / file.path) != file.size:
+            raise ArtifactMissingError(
+                f"{path / file.path} is missing or does not have the {file.size} bytes of its manifest"
+            )
+    if missing := _NEEDED - {file.path for file in manifest.files}:
+        raise ArtifactMissingError(f"{path} is no artifact that can be served: it lacks {', '.join(sorted(missing))}")
+    return Artifact(path, manifest)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        return Manifest.from_json((path / MANIFEST).read_bytes())
+    except OSError as error:
+        raise ArtifactMissingError(f"no artifact is at {path}: {MANIFEST}: {error.strerror}") from error
+    except ManifestError as error:
+        raise ArtifactMissingError(f"no artifact is at {path}: {MANIFEST} is not valid: {error}") from error
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""What knows the model. Everything else sees `interface` only."""

@@ -1,0 +1,105 @@
+"""The engine on faster-whisper and CTranslate2: one request at a time."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+from whisper_server.engine import interface
+from whisper_server.engine.devices import choose_compute_type, choose_device, supported_compute_types, usable_cpus
+from whisper_server.engine.interface import EngineError, Segment, Transcription, TranscriptionRequest, Word
+from whisper_server.engine.worker import OneAtATime
+
+_BEAM_SIZE = 5
+
+log = logging.getLogger(__name__)
+
+
+class WhisperEngine(interface.Engine):
+    """A model that works on one request at a time, in a thread of its own.
+
+    A recording is cut into windows of at most 30 s where voice activity detection finds pauses. Each window is decoded
+    by itself, without the text before it, so that what is written depends on nothing but what is heard.
+    """
+
+    def __init__(self, model: WhisperModel, worker: OneAtATime) -> None:
+        self._model = model
+        self._pipeline = BatchedInferencePipeline(model)
+        self._worker = worker
+
+    @classmethod
+    async def load(cls, path: Path, device: str, compute_types: tuple[str, ...], cpu_threads: int) -> "WhisperEngine":
+        """Load the artifact at `path`, in the thread that will work with it.
+
+        Args:
+            path: a published artifact.
+            device: auto, cuda or cpu.
+            compute_types: in order of preference.
+            cpu_threads: 0 for as many as the process has CPUs.
+
+        Raises:
+            EngineError: when device, compute type, memory or files do not allow it.
+        """
+        worker = OneAtATime("whisper-engine")
+        model = await worker.run(lambda _: _load(path, device, compute_types, cpu_threads or usable_cpus()))
+        return cls(model, worker)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs: cpu or cuda."""
+        return str(self._model.model.device)
+
+    @property
+    def compute_type(self) -> str:
+        """How it calculates; what `default` and `auto` came to."""
+        return str(self._model.model.compute_type)
+
+    async def transcribe(self, request: TranscriptionRequest) -> Transcription:
+        """Transcribe `request` when its turn comes."""
+        return await self._worker.run(lambda cancelled: self._transcribe(request, cancelled))
+
+    def _transcribe(self, request: TranscriptionRequest, cancelled: threading.Event) -> Transcription:
+        began = time.monotonic()
+        found, info = self._pipeline.transcribe(
+            request.samples,
+            language=request.language,
+            task=request.task.value,
+            hotwords=request.hotwords,
+            word_timestamps=request.word_times,
+            beam_size=_BEAM_SIZE,
+            temperature=0.0,
+            batch_size=1,
+            vad_filter=True,
+        )
+        segments = []
+        for segment in found:  # Each step is one window's work.
+            if cancelled.is_set():
+                break
+            if segment.text.strip():
+                segments.append(_segment(segment))
+        return Transcription(info.language, tuple(segments), time.monotonic() - began)
+
+
+def _load(path: Path, device: str, compute_types: tuple[str, ...], threads: int) -> WhisperModel:
+    device = choose_device(device)
+    compute_type = choose_compute_type(compute_types, supported_compute_types(device), device)
+    try:
+        model = WhisperModel(str(path), device=device, compute_type=compute_type, cpu_threads=threads)
+    except Exception as error:  # Beside RuntimeError, ValueError and MemoryError, tokenizers raises bare ones.
+        raise EngineError(f"the model cannot be loaded on {device} as {compute_type}: {error}") from error
+    log.info("model loaded", extra={"device": device, "compute_type": model.model.compute_type, "threads": threads})
+    return model
+
+
+def _segment(segment: Any) -> Segment:
+    return Segment(
+        text=segment.text,
+        start=segment.start,
+        end=segment.end,
+        mean_log_probability=segment.avg_logprob,
+        tokens=len(segment.tokens) + 1,  # faster-whisper's mean counts the end of text.
+        words=tuple(Word(word.word, word.start, word.end, word.probability) for word in segment.words or ()),
+    )

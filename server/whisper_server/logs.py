@@ -1,0 +1,49 @@
+"""Logs to standard error, as JSON or text, every line with the id of the request that it belongs to.
+
+At info level and above nothing of the audio or the text of a request is ever logged.
+"""
+
+import logging
+import logging.config
+from contextvars import ContextVar
+
+#: Id of the request that the current task works for; empty outside of one.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class RequestIdFilter(logging.Filter):
+    """Adds `request_id` to records that are written while a request is served."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True, always: it only adds."""
+        if current := request_id.get():
+            record.request_id = current
+        return True
+
+
+def configure_logging(log_format: str, level: str) -> None:
+    """Send every logger's records to standard error in the format `json` or `text`, from `level` on."""
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "filters": {"request_id": {"()": RequestIdFilter}},
+            "formatters": {
+                "text": {"format": _TEXT},
+                "json": {
+                    "()": "pythonjsonlogger.json.JsonFormatter",
+                    "format": _JSON,
+                    "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                },
+            },
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["request_id"]}
+            },
+            "root": {"handlers": ["stderr"], "level": level.upper()},
+            # faster-whisper tells at info level what it does with each request: for people who debug.
+            "loggers": {"faster_whisper": {"level": "DEBUG" if level == "debug" else "WARNING"}},
+        }
+    )

@@ -1,0 +1,51 @@
+"""What Prometheus reads; names after https://prometheus.io/docs/practices/naming/."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+#: From a warm short clip on a GPU to an hour on a CPU.
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
+
+
+class Metrics:
+    """The server's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Counter(
+            "whisper_server_requests",
+            "Calls answered, by method and status code.",
+            ("method", "code"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "whisper_server_request_seconds",
+            "From a call's arrival to its answer.",
+            ("method",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.audio_seconds = Counter(
+            "whisper_server_audio_seconds", "Length of the audio transcribed.", registry=self.registry
+        )
+        self.inference_seconds = Counter(
+            "whisper_server_inference_seconds", "Time that the model worked on requests.", registry=self.registry
+        )
+        self.queue_depth = Gauge(
+            "whisper_server_queue_depth", "Requests that wait behind the one being served.", registry=self.registry
+        )
+        self.queue_wait_seconds = Histogram(
+            "whisper_server_queue_wait_seconds",
+            "Time that a transcribed request waited, its decoding and inference left out.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.model = Info("whisper_server_model", "The model that is served.", registry=self.registry)
+
+    def expose(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,106 @@
+"""What every call has in common: its id, its line in the log, its metrics, and how its errors become gRPC's."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from whisper_server.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    RequestError,
+    UnsupportedError,
+)
+from whisper_server.logs import request_id
+from whisper_server.metrics import Metrics
+
+#: Metadata in which a caller may send an id of its own, and gets it, or ours, back.
+REQUEST_ID_KEY = "x-request-id"
+#: Milliseconds after which gRPC clients with a retry policy try again
+#: (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+
+_LONGEST_REQUEST_ID = 128
+_CODES = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
+    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+_T = TypeVar("_T")
+
+log = logging.getLogger(__name__)
+
+
+class Calls:
+    """Answers calls."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def answer(self, method: str, context: Any, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Return what `work` returns as the call's answer; abort the call with the fitting status when it fails."""
+        began = time.monotonic()
+        identity = _request_id(context)
+        request_id.set(identity)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
+        code, trouble = grpc.StatusCode.OK, ""
+        try:
+            return await work()
+        except RequestError as error:
+            code, trouble = _CODES[type(error)], str(error)
+            await _abort(context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else [])
+        except asyncio.CancelledError:
+            code = _cancelled_code(context)
+            raise
+        except Exception:
+            code = grpc.StatusCode.INTERNAL
+            log.exception("%s failed", method)
+            await _abort(context, code, f"internal error; the server's log has it under request id {identity}", [])
+        finally:
+            self._record(method, code, trouble, time.monotonic() - began)
+
+    def _record(self, method: str, code: grpc.StatusCode, trouble: str, seconds: float) -> None:
+        self._metrics.requests.labels(method, code.name).inc()
+        self._metrics.request_seconds.labels(method).observe(seconds)
+        details = {"method": method, "code": code.name, "seconds": round(seconds, 4)}
+        log.info("%s %s", method, code.name, extra=details | ({"error": trouble} if trouble else {}))
+
+
+async def _abort(
+    context: Any, code: grpc.StatusCode, message: str, metadata: list[tuple[str, str | bytes]]
+) -> NoReturn:
+    await context.abort(code, message, (*context.trailing_metadata(), *metadata))
+    raise AssertionError("abort always raises")
+
+
+def _retry_metadata(error: OverloadedError) -> list[tuple[str, str | bytes]]:
+    """Say when to try again in both ways that clients look for: gRPC's pushback and google.rpc.RetryInfo."""
+    hint = error_details_pb2.RetryInfo()
+    hint.retry_delay.FromMilliseconds(round(error.retry_after_seconds * 1000))
+    status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=str(error))
+    status.details.add().Pack(hint)
+    pushback = (PUSHBACK_KEY, str(round(error.retry_after_seconds * 1000)))
+    return [pushback, *rpc_status.to_status(status).trailing_metadata]
+
+
+def _request_id(context: Any) -> str:
+    """Return the caller's own id when it sends a decent one, else a new one."""
+    for key, value in context.invocation_metadata():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and value.isprintable():
+            return value[:_LONGEST_REQUEST_ID] or uuid.uuid4().hex
+    return uuid.uuid4().hex
+
+
+def _cancelled_code(context: Any) -> grpc.StatusCode:
+    remaining = context.time_remaining()
+    expired = remaining is not None and remaining <= 0
+    return grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED

@@ -1,0 +1,64 @@
+"""The gRPC server: its services, its options, its end."""
+
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from riva.client.proto import riva_asr_pb2_grpc
+
+from whisper_server.rpc import riva
+from whisper_server.settings import Settings
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+#: The name under which grpc.health.v1 tells of the server as a whole.
+_WHOLE_SERVER = ""
+
+
+class RpcServer:
+    """Riva's service, health and reflection on one port."""
+
+    def __init__(self, settings: Settings, service: riva.RivaSpeechRecognition) -> None:
+        self._server = grpc.aio.server(options=_options(settings))
+        self._health = health.aio.HealthServicer()
+        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(service, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (riva.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self._address = f"{settings.host or '[::]'}:{settings.grpc_port}"
+
+    async def start(self) -> int:
+        """Serve, and return the port in use; OSError when it is taken."""
+        try:
+            port: int = self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {self._address}: is another server running there?") from error
+        for name in (_WHOLE_SERVER, riva.SERVICE):
+            await self._health.set(name, _SERVING)
+        await self._server.start()
+        return port
+
+    async def announce_end(self) -> None:
+        """Tell whoever asks that this server is not the one to use; it still serves."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no more calls, send clients elsewhere, and give those in flight the time to finish."""
+        await self._server.stop(grace_seconds)
+
+
+def _options(settings: Settings) -> list[tuple[str, Any]]:
+    options = [
+        # Two servers on one port would share its calls by chance; better the second fails.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # Clients that vanished are noticed; clients may ping as often as proxies and load balancers advise.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    if settings.max_connection_age_seconds:
+        # Its grace is left at gRPC's default, for ever: a call in flight may finish however long it takes.
+        options.append(("grpc.max_connection_age_ms", settings.max_connection_age_seconds * 1000))
+    return options

@@ -1,0 +1,126 @@
+"""The life of the process: probes first, then the model, then calls, and an orderly end on SIGTERM."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from whisper_contract.digest import short_digest
+from whisper_server.admission import Admission
+from whisper_server.artifact import Artifact
+from whisper_server.audio.decode import DecodeLimits
+from whisper_server.engine.interface import Engine, EngineError
+from whisper_server.engine.whisper import WhisperEngine
+from whisper_server.lifecycle import Lifecycle, Phase
+from whisper_server.metrics import Metrics
+from whisper_server.probes import probe_application, serving_probes
+from whisper_server.rpc.calls import Calls
+from whisper_server.rpc.riva import RivaSpeechRecognition
+from whisper_server.rpc.server import RpcServer
+from whisper_server.served_model import ServedModel
+from whisper_server.settings import Settings
+from whisper_server.transcriber import Transcriber
+from whisper_server.warm_up import warm_up
+
+_T = TypeVar("_T")
+
+log = logging.getLogger(__name__)
+
+
+class WarmUpError(Exception):
+    """The model cannot be loaded, or does not work, on the device; the text is one sentence."""
+
+
+class _StopSignals:
+    """SIGTERM and SIGINT: the first asks for an orderly end, the second for one at once."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._notice)
+
+    def _notice(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+async def serve(settings: Settings, artifact: Artifact) -> None:
+    """Serve `artifact` until a signal asks to end.
+
+    Raises:
+        WarmUpError: when the model does not work here.
+        OSError: when a port is taken.
+    """
+    signals, lifecycle, metrics = _StopSignals(), Lifecycle(), Metrics()
+    probes = probe_application(lifecycle, metrics)
+    async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
+        log.info("loading the model", extra={"model": str(artifact.path), "probe_port": probe_port})
+        engine = await _unless(signals.first, _prepare_engine(settings, artifact))
+        if engine is None:
+            return
+        _tell_model(metrics, settings, artifact, engine)
+        server = _build_server(settings, artifact, engine, metrics)
+        grpc_port = await server.start()
+        lifecycle.phase = Phase.READY
+        log.info("ready", extra={"grpc_port": grpc_port, "probe_port": probe_port})
+        await signals.first.wait()
+        lifecycle.phase = Phase.DRAINING
+        await _drain(server, settings, signals.second)
+
+
+async def _prepare_engine(settings: Settings, artifact: Artifact) -> Engine:
+    try:
+        engine = await WhisperEngine.load(artifact.path, settings.device, settings.compute_type, settings.cpu_threads)
+    except EngineError as error:
+        raise WarmUpError(str(error)) from error
+    try:
+        heard = await warm_up(engine)
+    except Exception as error:  # Whatever it is, it would meet every request too.
+        raise WarmUpError(f"the bundled clip cannot be transcribed on {engine.device}: {error}") from error
+    log.info("warmed up", extra={"inference_seconds": round(heard.inference_seconds, 3)})
+    return engine
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """Return what `work` returns, or None when `event` comes first."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    return None
+
+
+def _tell_model(metrics: Metrics, settings: Settings, artifact: Artifact, engine: Engine) -> None:
+    metrics.model.info(
+        {
+            "model": settings.model_name[0],
+            "digest": short_digest(artifact.manifest.digest),
+            "quantization": artifact.manifest.quantization,
+            "device": engine.device,
+            "compute_type": engine.compute_type,
+        }
+    )
+
+
+def _build_server(settings: Settings, artifact: Artifact, engine: Engine, metrics: Metrics) -> RpcServer:
+    manifest = artifact.manifest
+    model = ServedModel(settings.model_name, manifest.digest, manifest.languages, manifest.multilingual)
+    admission = Admission(settings.max_queued_requests, metrics)
+    transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
+    return RpcServer(settings, RivaSpeechRecognition(transcriber, model, Calls(metrics)))
+
+
+async def _drain(server: RpcServer, settings: Settings, hurry: asyncio.Event) -> None:
+    log.info(
+        "ending: new calls are taken for %d s more, then those in flight have %d s; a second signal ends at once",
+        settings.drain_delay_seconds,
+        settings.grace_seconds,
+    )
+    await server.announce_end()
+    await _unless(hurry, asyncio.sleep(settings.drain_delay_seconds))
+    await _unless(hurry, server.stop(settings.grace_seconds))
+    log.info("ended")
