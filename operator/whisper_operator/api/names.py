@@ -1,0 +1,93 @@
+"""The names that others know: the resource, labels and annotations, and the objects that are made for a model."""
+
+from typing import NamedTuple
+
+GROUP = "stt.whisper-operator.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "WhisperModel"
+PLURAL = "whispermodels"
+
+#: Field manager of every server-side apply, and the reporter of events.
+MANAGER = "whisper-operator"
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+#: Which WhisperModel an object was made for; the key of every watch.
+LABEL_MODEL = f"{GROUP}/model"
+#: On Jobs: the hash of the inputs that they pull, and the attempt, from 1.
+LABEL_INPUTS = f"{GROUP}/inputs"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+
+#: On a WhisperModel, by a person: a new value tries a failed pull again at once. On a Job: the value it started with.
+ANNOTATION_RETRY = f"{GROUP}/retry"
+#: On server pods: the digest of the artifact that they serve.
+ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
+
+COMPONENT_SERVER = "server"
+COMPONENT_PULL = "pull"
+COMPONENT_CACHE = "cache"
+
+MANAGED = f"{LABEL_MANAGED_BY}={MANAGER}"
+
+GRPC_PORT = 50051
+PROBE_PORT = 8001
+
+
+class ModelKey(NamedTuple):
+    """What identifies a WhisperModel."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def cache_claim(model: str) -> str:
+    """Return the name of the claim that is made for `model`."""
+    return f"{model}-models"
+
+
+def pull_job(model: str, inputs: str, attempt: int) -> str:
+    """Return the name of the Job of one attempt: at most 63 characters, as the names of models are at most 40."""
+    return f"{model}-pull-{inputs[:8]}-{attempt}"
+
+
+def deployment(model: str) -> str:
+    """Return the name of the Deployment of `model`."""
+    return f"{model}-server"
+
+
+def service(model: str) -> str:
+    """Return the name of the Service of `model`."""
+    return model
+
+
+def labels(model: str, component: str) -> dict[str, str]:
+    """Return the labels that every object of `model` carries."""
+    program = "whisper-server" if component == COMPONENT_SERVER else "whisper-loader"
+    return {
+        LABEL_NAME: program,
+        LABEL_COMPONENT: component,
+        LABEL_INSTANCE: model,
+        LABEL_MANAGED_BY: MANAGER,
+        LABEL_MODEL: model,
+    }
+
+
+def server_labels(model: str) -> dict[str, str]:
+    """Return the labels that select the server pods of `model`; fixed, as a Deployment's selector never changes."""
+    return {LABEL_MODEL: model, LABEL_COMPONENT: COMPONENT_SERVER}
+
+
+def server_selector(model: str) -> str:
+    """Return the same as a label selector, for status.selector."""
+    return ",".join(f"{key}={value}" for key, value in server_labels(model).items())
+
+
+def of_model(model: str) -> str:
+    """Return the label selector of everything that was made for `model`."""
+    return f"{LABEL_MODEL}={model}"

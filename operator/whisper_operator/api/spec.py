@@ -1,0 +1,176 @@
+"""The spec of a WhisperModel, read from the object's JSON. Defaults are the schema's; a test compares the two."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+JSON = dict[str, Any]
+#: Of a container: what Kubernetes calls a quantity, by resource.
+Quantities = dict[str, str | int]
+
+DEFAULT_GPU = "nvidia.com/gpu"
+
+
+class SpecError(ValueError):
+    """The spec is not what the schema promises; the text names the field."""
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A part of the spec. Unknown fields are the API server's business, which warns about them or prunes them."""
+
+
+class SecretRef(_Part, frozen=True):
+    name: str
+
+
+class HuggingFace(_Part, frozen=True):
+    repo: str
+    revision: str = "main"
+    endpoint: str | None = None
+    secret_ref: SecretRef | None = None
+
+
+class S3(_Part, frozen=True):
+    bucket: str
+    key: str
+    version_id: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    anonymous: bool = False
+    secret_ref: SecretRef | None = None
+
+
+class Volume(_Part, frozen=True):
+    claim_name: str
+    path: str = ""
+
+
+class Source(_Part, frozen=True):
+    """Where the model comes from: exactly one field is set, which the schema sees to."""
+
+    hugging_face: HuggingFace | None = None
+    s3: S3 | None = None
+    volume: Volume | None = None
+
+    @property
+    def secret_name(self) -> str | None:
+        """The Secret that the source names."""
+        ref = (self.hugging_face and self.hugging_face.secret_ref) or (self.s3 and self.s3.secret_ref)
+        return ref.name if ref else None
+
+
+class Conversion(_Part, frozen=True):
+    quantization: str | None = None
+
+
+class Cache(_Part, frozen=True):
+    claim_name: str | None = None
+    storage_class_name: str | None = None
+    size: str = "20Gi"
+    access_modes: tuple[str, ...] = ("ReadWriteMany",)
+
+
+class Resources(_Part, frozen=True):
+    requests: Quantities = {}
+    limits: Quantities = {}
+
+
+class Pull(_Part, frozen=True):
+    timeout_seconds: int = 7200
+    resources: Resources | None = None
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[JSON, ...] = ()
+    service_account_name: str | None = None
+
+
+class PodSecurity(_Part, frozen=True):
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CUDA = "cuda"
+    CPU = "cpu"
+
+
+class Gpu(_Part, frozen=True):
+    count: int | None = None
+    resource_name: str = DEFAULT_GPU
+
+
+class EnvVar(_Part, frozen=True):
+    name: str
+    value: str = ""
+
+
+class Named(_Part, frozen=True):
+    name: str
+
+
+class Service(_Part, frozen=True):
+    type: str = "ClusterIP"
+    annotations: dict[str, str] = {}
+
+
+class Server(_Part, frozen=True):
+    replicas: int = 1
+    image: str | None = None
+    image_pull_secrets: tuple[Named, ...] = ()
+    model_names: tuple[str, ...] = ()
+    device: Device = Device.AUTO
+    compute_type: tuple[str, ...] = ()
+    gpu: Gpu = Gpu()
+    resources: Resources | None = None
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[JSON, ...] = ()
+    runtime_class_name: str | None = None
+    priority_class_name: str | None = None
+    pod_labels: dict[str, str] = {}
+    pod_annotations: dict[str, str] = {}
+    env: tuple[EnvVar, ...] = ()
+    service_account_name: str | None = None
+    service: Service = Service()
+
+    @property
+    def gpu_count(self) -> int:
+        """GPUs of each server: 1 unless said otherwise, and none for the device cpu."""
+        if self.gpu.count is not None:
+            return self.gpu.count
+        return 0 if self.device is Device.CPU else 1
+
+    @property
+    def device_in_use(self) -> Device:
+        """The device that the servers are started with: auto is cuda exactly when they have a GPU."""
+        if self.device is not Device.AUTO:
+            return self.device
+        return Device.CUDA if self.gpu_count else Device.CPU
+
+
+class Spec(_Part, frozen=True):
+    source: Source
+    sha256: str | None = None
+    conversion: Conversion = Conversion()
+    cache: Cache = Cache()
+    pull: Pull = Pull()
+    pod_security_context: PodSecurity | None = None
+    server: Server = Server()
+
+
+def parse_spec(spec: Any) -> Spec:
+    """Return the spec that the JSON holds.
+
+    Raises:
+        SpecError: when it is not what the schema promises (an older or hand-edited schema let it pass).
+    """
+    try:
+        parsed = msgspec.convert(spec, Spec)
+    except msgspec.ValidationError as error:
+        raise SpecError(str(error).replace("$.", "spec.")) from error
+    source = parsed.source
+    if sum(part is not None for part in (source.hugging_face, source.s3, source.volume)) != 1:
+        raise SpecError("spec.source has exactly one of huggingFace, s3 and volume")
+    return parsed

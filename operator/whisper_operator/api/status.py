@@ -1,0 +1,139 @@
+"""The status of a WhisperModel: what stood there before, and what is written. `to_json` leaves out what is absent."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from whisper_contract.digest import parse_digest, short_digest
+from whisper_contract.store import artifact_path
+from whisper_contract.termination import TerminationMessage
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A part of the status."""
+
+
+class Condition(_Part, frozen=True):
+    """One aspect of the state, as https://kubernetes.io/docs/reference/using-api/api-concepts/ has conditions."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int = 0
+    last_transition_time: str = ""
+
+
+class Endpoints(_Part, frozen=True):
+    """Where clients reach the servers: host and port inside the cluster."""
+
+    grpc: str
+
+
+class Artifact(_Part, frozen=True):
+    """A published artifact.
+
+    Attributes:
+        digest: ``sha256:<hex>``.
+        short_digest: twelve hex digits, for people.
+        source: the source's resolved identity.
+        format: what the source held: ctranslate2 or transformers.
+        quantization: of the published model.
+        size_bytes: of its files in all.
+        path: its directory, relative to the root of the claim.
+    """
+
+    digest: str
+    short_digest: str
+    path: str
+    source: str | None = None
+    format: str | None = None
+    quantization: str | None = None
+    size_bytes: int | None = None
+
+    @classmethod
+    def from_message(cls, message: TerminationMessage) -> "Artifact":
+        """Return the artifact that the publish step reports.
+
+        Raises:
+            ValueError: when the message names none.
+        """
+        hex_digest = parse_digest(message.digest or "")
+        return cls(
+            digest=f"sha256:{hex_digest}",
+            short_digest=short_digest(hex_digest),
+            path=str(artifact_path(hex_digest)),
+            source=message.source,
+            format=message.format,
+            quantization=message.quantization,
+            size_bytes=message.size_bytes,
+        )
+
+
+class Phase(StrEnum):
+    """How far the artifact that the spec asks for is.
+
+    Blocked: something must be there first (a claim). Waiting: another WhisperModel pulls the same. Failed: the last
+    attempt failed, and the next one is not due yet.
+    """
+
+    BLOCKED = "Blocked"
+    WAITING = "Waiting"
+    PULLING = "Pulling"
+    FAILED = "Failed"
+    PUBLISHED = "Published"
+
+
+class Target(_Part, frozen=True):
+    """What is being prepared: for which inputs, how far, why so, and its digest once it is known."""
+
+    inputs_hash: str
+    state: Phase
+    reason: str
+    digest: str | None = None
+
+
+class PullProgress(_Part, frozen=True):
+    """A pull that runs: the attempt from 1, its step, and how far the step is, in bytes and seconds."""
+
+    attempt: int
+    step: str | None = None
+    percent: int | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+    bytes_per_second: int | None = None
+    eta_seconds: int | None = None
+
+
+class Status(_Part, frozen=True):
+    """All of the status that the operator writes. `ready` is for people: ready of wanted servers, as 1/2."""
+
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+    source_uri: str | None = msgspec.field(default=None, name="sourceURI")
+    selector: str | None = None
+    replicas: int | None = None
+    ready_replicas: int | None = None
+    ready: str | None = None
+    endpoints: Endpoints | None = None
+    artifact: Artifact | None = None
+    target: Target | None = None
+    pull: PullProgress | None = None
+
+    def condition(self, kind: str) -> Condition | None:
+        """Return the condition of that type."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON that is written."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
+
+
+def parse_status(status: Any) -> Status:
+    """Return the status that the JSON holds; an empty one when it is none of ours (it is written anew then)."""
+    try:
+        return msgspec.convert(status, Status)
+    except msgspec.ValidationError:
+        return Status()

@@ -1,0 +1,109 @@
+"""The Deployment of a model's servers."""
+
+from pathlib import PurePosixPath
+
+from whisper_contract.store import STORE_MOUNT
+from whisper_operator.api import names
+from whisper_operator.api.model import Model
+from whisper_operator.api.spec import Resources, Server
+from whisper_operator.api.status import Artifact
+from whisper_operator.builders import pods
+from whisper_operator.builders.metadata import JSON, new_object, present
+from whisper_operator.settings import Settings
+
+CONTAINER = "server"
+
+# Enough to be placed with sense beside other pods; large-v3 in float16 and one request need about this much.
+_RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"})
+
+# Loading a large model from a slow share takes minutes: this many periods of five seconds, then kubelet starts anew.
+_STARTUP_PERIODS = 180
+_PROGRESS_DEADLINE_SECONDS = 1200
+# Longer than the server's own drain delay and grace for calls in flight, so that it is never cut short.
+_TERMINATION_GRACE_SECONDS = 60
+_OLD_REPLICA_SETS = 2
+
+
+def build_deployment(model: Model, settings: Settings, artifact: Artifact | None) -> JSON | None:
+    """Return the Deployment that serves `artifact`; None before there is one."""
+    if artifact is None:
+        return None
+    deployment = new_object(model, "apps/v1", "Deployment", names.deployment(model.name), names.COMPONENT_SERVER)
+    deployment["spec"] = {
+        "replicas": model.spec.server.replicas,
+        "selector": {"matchLabels": names.server_labels(model.name)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "progressDeadlineSeconds": _PROGRESS_DEADLINE_SECONDS,
+        "revisionHistoryLimit": _OLD_REPLICA_SETS,
+        "template": _template(model, settings, artifact),
+    }
+    return deployment
+
+
+def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
+    server = model.spec.server
+    return {
+        "metadata": {
+            "labels": {**server.pod_labels, **names.labels(model.name, names.COMPONENT_SERVER)},
+            "annotations": {**server.pod_annotations, names.ANNOTATION_ARTIFACT: artifact.digest},
+        },
+        "spec": present(
+            containers=[_container(model, settings, artifact)],
+            volumes=[pods.store_volume(model), pods.temporary_volume("2Gi")],
+            securityContext=pods.pod_security(model),
+            automountServiceAccountToken=False,
+            enableServiceLinks=False,
+            serviceAccountName=server.service_account_name,
+            terminationGracePeriodSeconds=_TERMINATION_GRACE_SECONDS,
+            nodeSelector=dict(server.node_selector),
+            tolerations=[dict(toleration) for toleration in server.tolerations],
+            runtimeClassName=server.runtime_class_name,
+            priorityClassName=server.priority_class_name,
+            imagePullSecrets=pods.pull_secrets(
+                [*settings.image_pull_secrets, *(secret.name for secret in server.image_pull_secrets)]
+            ),
+        ),
+    }
+
+
+def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
+    server = model.spec.server
+    return present(
+        name=CONTAINER,
+        image=server.image or settings.server_image,
+        imagePullPolicy=settings.image_pull_policy,
+        args=_arguments(model, artifact),
+        env=[{"name": variable.name, "value": variable.value} for variable in server.env],
+        ports=[_port("grpc", names.GRPC_PORT), _port("probe", names.PROBE_PORT)],
+        resources=pods.resources(server.resources, _RESOURCES, _gpus(server)),
+        securityContext=pods.container_security(),
+        volumeMounts=pods.mounts(store_read_only=True),
+        startupProbe=_probe("/health/startup", periodSeconds=5, failureThreshold=_STARTUP_PERIODS),
+        readinessProbe=_probe("/health/ready", periodSeconds=5, failureThreshold=2),
+        livenessProbe=_probe("/health/live", periodSeconds=10, failureThreshold=6),
+    )
+
+
+def _arguments(model: Model, artifact: Artifact) -> list[str]:
+    server = model.spec.server
+    arguments = [
+        *("--model", str(PurePosixPath(STORE_MOUNT, artifact.path))),
+        *("--model-name", ",".join(server.model_names or (model.name,))),
+        *("--device", server.device_in_use),
+    ]
+    if server.compute_type:
+        arguments += ["--compute-type", ",".join(server.compute_type)]
+    return arguments
+
+
+def _gpus(server: Server) -> dict[str, str]:
+    return {server.gpu.resource_name: str(server.gpu_count)} if server.gpu_count else {}
+
+
+def _port(name: str, port: int) -> JSON:
+    return {"name": name, "containerPort": port, "protocol": "TCP"}
+
+
+def _probe(path: str, **timing: int) -> JSON:
+    # The probe port speaks plain HTTP always: kubelet's gRPC probes know no TLS.
+    return {"httpGet": {"path": path, "port": "probe"}, "timeoutSeconds": 5, **timing}

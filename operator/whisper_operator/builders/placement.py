@@ -1,0 +1,54 @@
+"""Where a pull's pod may run: that depends on whether the claim can be mounted on several nodes."""
+
+from enum import Enum
+
+from whisper_operator.api import names
+from whisper_operator.api.model import Model
+from whisper_operator.builders.metadata import JSON, present
+
+#: The label that NVIDIA's GPU feature discovery gives to nodes with a GPU.
+GPU_NODE_LABEL = "nvidia.com/gpu.present"
+
+
+class PullPlacement(Enum):
+    """ANYWHERE: the claim is ReadWriteMany. LIKE_SERVERS: it is of one node. WITH_SERVERS: servers run on that node."""
+
+    ANYWHERE = "anywhere"
+    LIKE_SERVERS = "like servers"
+    WITH_SERVERS = "with servers"
+
+
+def placement(model: Model, where: PullPlacement) -> JSON:
+    """Return the fields of the pod's spec that place it.
+
+    A claim of one node forces pull and servers together: the pull goes where servers may run, without asking for a
+    GPU, and to the node of those that run. Otherwise the pull rather stays off nodes with GPUs, unless
+    pull.nodeSelector says where it goes.
+    """
+    pull, server = model.spec.pull, model.spec.server
+    follows = where is not PullPlacement.ANYWHERE
+    tolerations = [*pull.tolerations, *(server.tolerations if follows else ())]
+    return present(
+        nodeSelector={**(server.node_selector if follows else {}), **pull.node_selector},
+        tolerations=[dict(toleration) for toleration in tolerations],
+        affinity=_affinity(model, where),
+    )
+
+
+def _affinity(model: Model, where: PullPlacement) -> JSON | None:
+    if where is PullPlacement.WITH_SERVERS:
+        return {
+            "podAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "labelSelector": {"matchLabels": names.server_labels(model.name)},
+                        "topologyKey": "kubernetes.io/hostname",
+                    }
+                ]
+            }
+        }
+    if where is PullPlacement.ANYWHERE and not model.spec.pull.node_selector:
+        no_gpu = {"key": GPU_NODE_LABEL, "operator": "DoesNotExist"}
+        preferred = {"weight": 100, "preference": {"matchExpressions": [no_gpu]}}
+        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preferred]}}
+    return None

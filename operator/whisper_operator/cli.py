@@ -1,0 +1,56 @@
+"""The command `whisper-operator`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from whisper_operator import app, logs
+from whisper_operator.settings import SettingsError, add_flags, read_settings
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0 after a signal, 1 when the operator cannot go on, 2 for wrong settings."""
+    parser = _parser()
+    chosen = vars(parser.parse_args(arguments))
+    del chosen["command"]
+    try:
+        settings = read_settings(chosen)
+    except SettingsError as error:
+        print(f"whisper-operator: {error}", file=sys.stderr)  # noqa: T201 - said to whoever starts it, before logs are up
+        return EXIT_USAGE
+    logs.set_up(settings)
+    try:
+        app.run(settings)
+    except app.StartError as error:
+        _log.critical("%s", error)
+        return EXIT_FAILED
+    except Exception:  # noqa: BLE001 - the process ends: whatever it was is told in full
+        _log.critical("the operator ends, and starts anew where Kubernetes runs it", exc_info=True)
+        return EXIT_FAILED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="whisper-operator",
+        description="Turns WhisperModels into claims, pull Jobs and servers, and says in their status how far that is.",
+    )
+    parser.add_argument("--version", action="version", version=version("whisper-operator"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="run the operator until a signal ends it",
+        description=(
+            "Run the operator: in a cluster as the pod's ServiceAccount, elsewhere as the user of KUBECONFIG. "
+            "Each flag has an environment variable, named in brackets; the flag goes first."
+        ),
+    )
+    add_flags(run)
+    return parser

@@ -1,0 +1,51 @@
+"""Applies objects, and stays silent when nothing would change.
+
+An apply that changes nothing costs the API server a request and nothing else, but a quiet cluster should see none. What
+was applied last, and what the object then looked like, is remembered: as long as neither has moved, there is nothing to
+say. After a restart each object is applied once more. (Comparing the wanted with the live fields instead would stumble
+over every default and every quantity that the API server writes in a form of its own, and would not see a field that we
+no longer want.)
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from whisper_operator.api.names import ModelKey
+from whisper_operator.kube.client import KubeClient
+
+JSON = dict[str, Any]
+
+_Settled = tuple[bytes, bytes]
+
+
+class Applier:
+    """Applies through `client`. One serves all threads: no two of them ever work on one model."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self._settled: dict[ModelKey, dict[str, _Settled]] = {}
+
+    def apply(self, model: ModelKey, wanted: JSON, live: JSON | None) -> JSON:
+        """Make `wanted` so, given what was read, and return the object as it is then."""
+        settled = self._settled.setdefault(model, {})
+        if live is not None and settled.get(wanted["kind"]) == (_hash(wanted), _state(live)):
+            return live
+        after = self._client.apply(wanted)
+        settled[wanted["kind"]] = (_hash(wanted), _state(after))
+        return after
+
+    def forget(self, model: ModelKey) -> None:
+        """Drop what is remembered of a model that is gone."""
+        self._settled.pop(model, None)
+
+
+def _state(live: JSON) -> bytes:
+    """Return a fingerprint of what people and controllers write, status and bookkeeping left out."""
+    metadata = live["metadata"]
+    written = ("uid", "labels", "annotations", "ownerReferences")
+    return _hash([live.get("spec"), *(metadata.get(key) for key in written)])
+
+
+def _hash(value: Any) -> bytes:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()

@@ -1,0 +1,11 @@
+"""One visit to one WhisperModel: observe, decide (pure), apply, write the status. Level-triggered and idempotent.
+
+observation   what is there: the model, its children, its peers
+claims        what stands in the way of a pull: missing claims, access modes
+pods          why a pod does not run, and with what its containers ended
+jobs          what state a pull Job is in, and how it ended
+pulling       what is to be done about the artifact: the next attempt, waiting, or nothing
+serving       what the servers are up to
+conditions    all that as conditions
+reconciler    the visit itself
+"""

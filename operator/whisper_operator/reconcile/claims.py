@@ -1,0 +1,62 @@
+"""What stands in the way of a pull before there is any pod: claims that are missing or cannot be shared."""
+
+from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.builders.placement import PullPlacement
+from whisper_operator.reconcile.objects import JSON, dig, each, is_terminating
+from whisper_operator.reconcile.observation import Observed
+
+READ_WRITE_MANY = "ReadWriteMany"
+_USABLE = {READ_WRITE_MANY, "ReadWriteOnce"}
+
+
+def obstacle(seen: Observed) -> Finding | None:
+    """Return why no pull can be started, or None."""
+    unusable = _unusable(seen.claim) if seen.claim is not None else None
+    return cache_missing(seen) or _source_missing(seen) or unusable
+
+
+def cache_missing(seen: Observed) -> Finding | None:
+    """Return that the named claim for the artifacts is not there, or None. A claim that is made is never missing."""
+    named = seen.model.spec.cache.claim_name
+    return None if named is None else _missing(named, seen.claim, "cache.claimName")
+
+
+def _source_missing(seen: Observed) -> Finding | None:
+    volume = seen.model.spec.source.volume
+    return None if volume is None else _missing(volume.claim_name, seen.source_claim, "source.volume.claimName")
+
+
+def _missing(name: str, claim: JSON | None, field: str) -> Finding | None:
+    if claim is None:
+        return Finding(Reason.CLAIM_NOT_FOUND, f"The claim {name} ({field}) does not exist")
+    if is_terminating(claim):
+        return Finding(Reason.CLAIM_NOT_FOUND, f"The claim {name} ({field}) is being deleted")
+    return None
+
+
+def _unusable(claim: JSON) -> Finding | None:
+    name, modes = claim["metadata"]["name"], each(claim, "spec", "accessModes")
+    if _USABLE.isdisjoint(modes):
+        return Finding(Reason.ACCESS_MODE_UNSUPPORTED, f"The claim {name} is {', '.join(map(str, modes))}")
+    if dig(claim, "spec", "volumeMode") == "Block":
+        return Finding(Reason.ACCESS_MODE_UNSUPPORTED, f"The claim {name} is a block device without a file system")
+    if dig(claim, "status", "phase") == "Lost":
+        return Finding(Reason.CLAIM_PENDING, f"The claim {name} has lost its volume")
+    return None
+
+
+def is_pending(claim: JSON | None) -> bool:
+    """Tell whether the claim has no volume yet.
+
+    That alone is no trouble: with WaitForFirstConsumer it stays so until a pod that mounts it is scheduled.
+    """
+    return claim is None or dig(claim, "status", "phase") == "Pending"
+
+
+def pull_placement(seen: Observed) -> PullPlacement:
+    """Return where the next pull's pod may run."""
+    modes = each(seen.claim, "spec", "accessModes") or seen.model.spec.cache.access_modes
+    if READ_WRITE_MANY in modes:
+        return PullPlacement.ANYWHERE
+    placed = any(dig(pod, "spec", "nodeName") and not is_terminating(pod) for pod in seen.server_pods)
+    return PullPlacement.WITH_SERVERS if placed else PullPlacement.LIKE_SERVERS

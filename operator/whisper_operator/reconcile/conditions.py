@@ -1,0 +1,108 @@
+"""What was decided and seen, as the conditions of the status."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from whisper_operator.api import conditions as kinds
+from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.api.status import Condition, Phase, Status
+from whisper_operator.reconcile.objects import format_time
+from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.serving import Serving
+
+_AT_WORK = (Phase.PULLING, Phase.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that the conditions say something about.
+
+    Attributes:
+        pulling: what is done about the artifact.
+        serving: what the servers are up to; None while there are none.
+        refusal: why an object that we want cannot be made; None when all went well.
+    """
+
+    pulling: Pulling
+    serving: Serving | None
+    refusal: Finding | None = None
+
+    @property
+    def headline(self) -> Finding:
+        """The one thing to know: why the model is, or is not, ready."""
+        if self.refusal is not None:
+            return self.refusal
+        if self.pulling.phase is not Phase.PUBLISHED:
+            return self.pulling.finding
+        return self.serving.finding if self.serving is not None else Finding(Reason.ROLLING_OUT)
+
+    @property
+    def degraded(self) -> Finding | None:
+        """Why a person is needed, or None."""
+        servers = self.serving.finding if self.serving is not None else None
+        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, servers)
+        return next((finding for finding in findings if finding is not None and finding.degraded), None)
+
+    @property
+    def progressing(self) -> bool:
+        """Whether the operator, a Job or a rollout is at work."""
+        if self.refusal is not None:
+            return False
+        if self.pulling.phase in _AT_WORK:
+            return not self.pulling.finding.degraded
+        return self.pulling.phase is Phase.PUBLISHED and not self.ready and not self.headline.degraded
+
+    @property
+    def ready(self) -> bool:
+        """Whether all servers that are wanted serve what the spec asks for."""
+        published = self.refusal is None and self.pulling.phase is Phase.PUBLISHED
+        return published and self.serving is not None and self.serving.settled
+
+
+def conditions(situation: Situation) -> dict[str, tuple[bool, Finding]]:
+    """Return each condition's status and why."""
+    published = situation.pulling.phase is Phase.PUBLISHED
+    degraded = situation.degraded
+    headline = situation.headline
+    return {
+        kinds.ARTIFACT_READY: (published, situation.pulling.finding),
+        kinds.AVAILABLE: _available(situation),
+        kinds.PROGRESSING: (situation.progressing, headline),
+        kinds.DEGRADED: (degraded is not None, degraded or headline),
+        kinds.READY: (situation.ready, headline),
+    }
+
+
+def _available(situation: Situation) -> tuple[bool, Finding]:
+    serving = situation.serving
+    if serving is None:
+        return False, situation.headline
+    if serving.ready:
+        return True, Finding(Reason.SERVERS_READY, f"{serving.ready} of {serving.wanted} servers are ready")
+    return False, serving.finding
+
+
+def as_conditions(
+    wanted: dict[str, tuple[bool, Finding]], previous: Status, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions to write. The time of transition moves only with the status of a condition."""
+    made = (
+        Condition(
+            type=kind,
+            status=str(stands),
+            reason=str(finding.reason),
+            message=finding.message,
+            observed_generation=generation,
+            last_transition_time=format_time(now),
+        )
+        for kind, (stands, finding) in wanted.items()
+    )
+    return tuple(_keep_time(condition, previous.condition(condition.type)) for condition in made)
+
+
+def _keep_time(condition: Condition, before: Condition | None) -> Condition:
+    if before is None or before.status != condition.status or not before.last_transition_time:
+        return condition
+    return msgspec.structs.replace(condition, last_transition_time=before.last_transition_time)

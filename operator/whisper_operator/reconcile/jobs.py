@@ -1,0 +1,133 @@
+"""What state a pull Job is in, and how it ended."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from whisper_contract.reasons import Reason as LoaderReason
+from whisper_contract.reasons import reason_for_exit_code
+from whisper_operator.api import names
+from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.api.status import Artifact
+from whisper_operator.builders.job import CONVERT, PUBLISH
+from whisper_operator.reconcile import pods
+from whisper_operator.reconcile.objects import JSON, condition, dig, is_terminating, latest, time_of
+
+#: A pod that is still there this long after its grace period has ended stands on a node that is lost.
+LOST_AFTER = timedelta(minutes=2)
+
+_EXIT_CODE = re.compile(r"exit code (\d+)")
+_STEP_REASONS = {CONVERT: Reason.CONVERTING, PUBLISH: Reason.PUBLISHING}
+
+
+def inputs(job: JSON) -> str:
+    """Return the hash of the inputs that the Job pulls."""
+    return str(dig(job, "metadata", "labels", names.LABEL_INPUTS))
+
+
+def attempt(job: JSON) -> int:
+    """Return which attempt the Job is, from 1."""
+    return int(dig(job, "metadata", "labels", names.LABEL_ATTEMPT) or 0)
+
+
+def retry_value(job: JSON) -> str:
+    """Return the value of the model's retry annotation that the Job was started with."""
+    return str(dig(job, "metadata", "annotations", names.ANNOTATION_RETRY) or "")
+
+
+def succeeded(job: JSON) -> bool:
+    """Tell whether the Job is complete."""
+    return condition(job, "Complete") is not None
+
+
+def _failed(job: JSON) -> JSON | None:
+    # FailureTarget comes first, while the Job's pods are still being ended: the outcome is known by then.
+    return condition(job, "Failed") or condition(job, "FailureTarget")
+
+
+def is_active(job: JSON) -> bool:
+    """Tell whether the Job may still publish."""
+    return not succeeded(job) and _failed(job) is None
+
+
+def finished(job: JSON) -> datetime:
+    """Return when the Job ended; when it was created, while that is not known."""
+    ended = condition(job, "Complete") or _failed(job)
+    return time_of(dig(ended, "lastTransitionTime") or job["metadata"]["creationTimestamp"])
+
+
+def failure(job: JSON, job_pods: Sequence[JSON]) -> Finding:
+    """Return why a Job failed: from the newest pod that tells, or else from what the Job itself says."""
+    ended = _failed(job)
+    text = str(dig(ended, "message") or "")
+    if dig(ended, "reason") == "DeadlineExceeded":
+        return Finding(LoaderReason.DEADLINE_EXCEEDED)
+    newest_first = sorted(job_pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+    told = next(filter(None, map(pods.failure, newest_first)), None)
+    if told is not None:
+        return told
+    # The pods are gone (their node may be): the Job's own sentence still names the exit code that ended it.
+    code = _EXIT_CODE.search(text)
+    reason = reason_for_exit_code(int(code[1])) if code else None
+    return Finding(reason) if reason else Finding(LoaderReason.INTERNAL_ERROR, f"The Job failed: {text}")
+
+
+def published(job_pods: Sequence[JSON]) -> Artifact | None:
+    """Return the artifact that a complete Job published, or None when its pod no longer tells."""
+    messages = (ending.message for pod in job_pods for ending in pods.endings(pod) if ending.container == PUBLISH)
+    for message in filter(None, messages):
+        try:
+            return Artifact.from_message(message)
+        except ValueError:
+            continue
+    return None
+
+
+def is_lost(job_pods: Sequence[JSON], now: datetime) -> bool:
+    """Tell whether a pod of a running Job will never end: it was told to, and its node is silent.
+
+    The Job makes no other pod before this one has ended, so it would wait for the node for ever.
+    """
+    leaving = [time_of(pod["metadata"]["deletionTimestamp"]) for pod in job_pods if is_terminating(pod)]
+    told = latest(leaving)
+    return told is not None and now - told > LOST_AFTER
+
+
+def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending: bool) -> Finding:
+    """Return what a running Job is at, or what keeps it from it."""
+    refused = max(events, key=_event_time, default=None)
+    if not job_pods and refused is not None:
+        return Finding(Reason.PODS_FORBIDDEN, str(refused.get("message", "")))
+    for pod in job_pods:
+        trouble = pods.obstacle(pod, claim_pending=claim_pending, otherwise=LoaderReason.INTERNAL_ERROR)
+        if trouble is not None and dig(pod, "status", "phase") == "Pending":
+            return trouble
+    steps = (pods.running_container(pod) for pod in job_pods)
+    return Finding(next((_STEP_REASONS[step] for step in steps if step in _STEP_REASONS), Reason.PULLING))
+
+
+def _event_time(event: JSON) -> str:
+    series = dig(event, "series", "lastObservedTime")
+    return str(series or event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def running_step(job_pods: Sequence[JSON]) -> tuple[str, str] | None:
+    """Return the pod and the container of a Job that run now."""
+    steps = ((pod["metadata"]["name"], pods.running_container(pod)) for pod in job_pods)
+    return next(((pod, step) for pod, step in steps if step is not None), None)
+
+
+def artifact_missing_since(server_pods: Sequence[JSON], digest: str) -> datetime | None:
+    """Return when a server that should serve `digest` last found it missing from the volume."""
+    serving = [pod for pod in server_pods if _artifact(pod) == digest and not is_terminating(pod)]
+    ends = (ending for pod in serving for ending in pods.endings(pod))
+    return latest(
+        ending.finished
+        for ending in ends
+        if ending.finished is not None and pods.describe(ending).reason == LoaderReason.ARTIFACT_MISSING
+    )
+
+
+def _artifact(pod: JSON) -> str | None:
+    value = dig(pod, "metadata", "annotations", names.ANNOTATION_ARTIFACT)
+    return None if value is None else str(value)

@@ -1,0 +1,98 @@
+"""What a visit sees before it decides: everything is read from the API server, nothing is remembered."""
+
+from dataclasses import dataclass, replace
+
+from whisper_operator.api import names
+from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_model
+from whisper_operator.api.status import Phase
+from whisper_operator.kube import kinds
+from whisper_operator.kube.client import KubeClient
+from whisper_operator.reconcile import jobs
+from whisper_operator.reconcile.objects import JSON, controller, dig
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A WhisperModel and what is there for it.
+
+    Attributes:
+        claim: the claim of the artifacts, named or made.
+        source_claim: the claim that a volume source names.
+        jobs: its pull Jobs, of any inputs, in the order of their attempts; those being deleted left out.
+        pods: of Jobs and Deployment.
+        events: of the running Job, read only while that has no pod.
+        peers: the other WhisperModels of the namespace, read only when a pull may have to be started.
+    """
+
+    model: Model
+    claim: JSON | None = None
+    source_claim: JSON | None = None
+    jobs: tuple[JSON, ...] = ()
+    pods: tuple[JSON, ...] = ()
+    events: tuple[JSON, ...] = ()
+    deployment: JSON | None = None
+    service: JSON | None = None
+    peers: tuple[Model, ...] = ()
+
+    @property
+    def pulls(self) -> tuple[JSON, ...]:
+        """The Jobs that pull what the spec asks for now, oldest attempt first."""
+        inputs = self.model.inputs
+        return tuple(job for job in self.jobs if jobs.inputs(job) == inputs)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the status says that what the spec asks for is published."""
+        target, artifact = self.model.status.target, self.model.status.artifact
+        if target is None or artifact is None:
+            return False
+        published = target.state is Phase.PUBLISHED and target.digest == artifact.digest
+        return published and target.inputs_hash == self.model.inputs
+
+    def job_pods(self, job: JSON) -> list[JSON]:
+        """Return the pods of `job`."""
+        return [pod for pod in self.pods if controller(pod) == job["metadata"]["uid"]]
+
+    @property
+    def server_pods(self) -> list[JSON]:
+        """The pods of the Deployment."""
+        component = names.COMPONENT_SERVER
+        return [pod for pod in self.pods if dig(pod, "metadata", "labels", names.LABEL_COMPONENT) == component]
+
+
+def observe(client: KubeClient, model: Model) -> Observed:
+    """Read what is there for `model`."""
+    mine = names.of_model(model.name)
+    volume = model.spec.source.volume
+    own_jobs = [
+        job
+        for job in client.list(kinds.JOB, model.namespace, labels=mine)
+        if controller(job) == model.uid and not is_deleted(job)
+    ]
+    seen = Observed(
+        model=model,
+        claim=client.get(kinds.CLAIM, model.namespace, model.claim),
+        source_claim=client.get(kinds.CLAIM, model.namespace, volume.claim_name) if volume else None,
+        jobs=tuple(sorted(own_jobs, key=jobs.attempt)),
+        pods=tuple(client.list(kinds.POD, model.namespace, labels=mine)),
+        deployment=client.get(kinds.DEPLOYMENT, model.namespace, names.deployment(model.name)),
+        service=client.get(kinds.SERVICE, model.namespace, names.service(model.name)),
+    )
+    return _look_closer(client, seen)
+
+
+def _look_closer(client: KubeClient, seen: Observed) -> Observed:
+    """Read what only some visits need."""
+    running = seen.pulls[-1] if seen.pulls and jobs.is_active(seen.pulls[-1]) else None
+    if running is None:
+        return seen if seen.recorded else replace(seen, peers=_peers(client, seen.model))
+    if seen.job_pods(running):
+        return seen
+    about = f"involvedObject.uid={running['metadata']['uid']},reason=FailedCreate"
+    return replace(seen, events=tuple(client.list(kinds.EVENT, seen.model.namespace, fields=about)))
+
+
+def _peers(client: KubeClient, model: Model) -> tuple[Model, ...]:
+    others = client.list(kinds.MODEL, model.namespace)
+    parsed = (parse_model(body) for body in others if not is_deleted(body) and body["metadata"]["uid"] != model.uid)
+    return tuple(peer for peer in parsed if not isinstance(peer, InvalidModel))

@@ -1,0 +1,105 @@
+"""Why a pod does not run, and with what its containers ended."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from whisper_contract.reasons import Reason as LoaderReason
+from whisper_contract.reasons import reason_for_exit_code
+from whisper_contract.termination import TerminationMessage
+from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.reconcile.objects import JSON, condition, dig, each, name, time_of
+
+_IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_CREATION_TROUBLE = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a container ended.
+
+    Attributes:
+        killed_for_memory: the kernel killed it at its memory limit.
+        message: what it left behind, when that is one of ours.
+    """
+
+    container: str
+    exit_code: int
+    killed_for_memory: bool
+    finished: datetime | None
+    message: TerminationMessage | None
+
+
+def container_statuses(pod: JSON) -> list[JSON]:
+    """Return the statuses of all containers in the order in which they run."""
+    return [*each(pod, "status", "initContainerStatuses"), *each(pod, "status", "containerStatuses")]
+
+
+def endings(pod: JSON) -> Iterator[Ending]:
+    """Yield how the pod's containers ended: the present state first, or else the one before the last restart."""
+    for status in container_statuses(pod):
+        terminated = dig(status, "state", "terminated") or dig(status, "lastState", "terminated")
+        if terminated is not None:
+            yield _ending(status["name"], terminated)
+
+
+def _ending(container: str, terminated: JSON) -> Ending:
+    finished = terminated.get("finishedAt")
+    return Ending(
+        container=container,
+        exit_code=terminated["exitCode"],
+        killed_for_memory=terminated.get("reason") == "OOMKilled",
+        finished=None if finished is None else time_of(finished),
+        message=TerminationMessage.parse(terminated.get("message", "")),
+    )
+
+
+def failure(pod: JSON) -> Finding | None:
+    """Return why the pod's first failed container failed, or why the node ended the whole pod."""
+    if dig(pod, "status", "reason") == "Evicted":
+        return Finding(Reason.EVICTED, str(dig(pod, "status", "message") or ""))
+    failed = next((ending for ending in endings(pod) if ending.exit_code), None)
+    return None if failed is None else describe(failed)
+
+
+def describe(ending: Ending) -> Finding:
+    """Return why a container failed: in its own words, or what its exit says."""
+    if ending.message is not None:
+        return Finding(ending.message.reason, ending.message.message)
+    if ending.killed_for_memory:
+        return Finding(LoaderReason.OUT_OF_MEMORY, f"The container {ending.container} was killed at its memory limit")
+    reason = reason_for_exit_code(ending.exit_code)
+    if reason is not None:
+        return Finding(reason)
+    text = f"The container {ending.container} ended with exit code {ending.exit_code} and left no message"
+    return Finding(LoaderReason.INTERNAL_ERROR, text)
+
+
+def obstacle(pod: JSON, *, claim_pending: bool, otherwise: str) -> Finding | None:
+    """Return why a pod that was made does not start, or None while nothing speaks against it.
+
+    Args:
+        pod: the pod.
+        claim_pending: whether the claim that it mounts has no volume yet.
+        otherwise: the reason for a container that the node cannot create.
+    """
+    unscheduled = condition(pod, "PodScheduled", "False")
+    if unscheduled is not None and unscheduled.get("reason") == "Unschedulable":
+        reason = Reason.CLAIM_PENDING if claim_pending else Reason.UNSCHEDULABLE
+        return Finding(reason, f"The pod {name(pod)} is not scheduled: {unscheduled.get('message', '')}")
+    return next(filter(None, (_waiting(pod, status, otherwise) for status in container_statuses(pod))), None)
+
+
+def _waiting(pod: JSON, status: JSON, otherwise: str) -> Finding | None:
+    waiting = dig(status, "state", "waiting") or {}
+    why = waiting.get("reason", "")
+    text = f"The container {status['name']} of the pod {name(pod)} waits: {why}: {waiting.get('message', '')}"
+    if why in _IMAGE_TROUBLE:
+        return Finding(Reason.IMAGE_PULL_FAILED, text)
+    return Finding(otherwise, text) if why in _CREATION_TROUBLE else None
+
+
+def running_container(pod: JSON) -> str | None:
+    """Return the container that runs now."""
+    running = (status["name"] for status in container_statuses(pod) if dig(status, "state", "running") is not None)
+    return next(running, None)

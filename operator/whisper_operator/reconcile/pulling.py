@@ -1,0 +1,194 @@
+"""What is to be done about the artifact: a pure decision from what was observed and the time.
+
+Nothing is remembered between visits: the attempts are the Jobs, their times are the Jobs' times, and what was published
+is in the status. So an operator that was killed goes on where it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from whisper_contract.reasons import Reason as LoaderReason
+from whisper_operator.api.model import Model
+from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.api.status import Artifact, Phase
+from whisper_operator.reconcile import claims, jobs
+from whisper_operator.reconcile.objects import JSON
+from whisper_operator.reconcile.observation import Observed
+
+#: Finished Jobs of the present inputs that are kept for people to read.
+KEPT_JOBS = 3
+
+_LONGEST_WAIT = timedelta(minutes=10)
+# Claims of others are not watched, peers' Jobs bring their owners' keys, and no event says that a node is lost.
+_LOOK_AGAIN = timedelta(seconds=10)
+#: How often a pull's progress is read from its log, at most.
+PROGRESS_INTERVAL = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulling:
+    """The decision.
+
+    Attributes:
+        phase: how far the artifact is.
+        finding: why so.
+        artifact: what the spec asks for, once it is published.
+        attempt: the attempt that runs or is started now.
+        start: whether it is started now.
+        delete: Jobs that must go.
+        earlier: why the attempt before the running one failed: until one succeeds, a person is needed.
+        step: the pod and the container whose log tells the progress.
+        look_again: when to decide anew if nothing happens before.
+    """
+
+    phase: Phase
+    finding: Finding
+    artifact: Artifact | None = None
+    attempt: int | None = None
+    start: bool = False
+    delete: tuple[JSON, ...] = ()
+    earlier: Finding | None = None
+    step: tuple[str, str] | None = None
+    look_again: timedelta | None = None
+
+
+def decide(seen: Observed, now: datetime) -> Pulling:
+    """Return what is to be done about the artifact."""
+    latest = seen.pulls[-1] if seen.pulls else None
+    if latest is None:
+        return _decide_without_job(seen)
+    if jobs.is_active(latest):
+        return _decide_active(seen, latest, now)
+    if jobs.succeeded(latest):
+        return _decide_succeeded(seen, latest, now)
+    return _next_attempt(seen, latest, jobs.failure(latest, seen.job_pods(latest)), now)
+
+
+def superseded(seen: Observed) -> tuple[JSON, ...]:
+    """Return the Jobs that must go: of other inputs, overtaken by a later attempt, or finished long ago."""
+    pulls = seen.pulls
+    others = [job for job in seen.jobs if job not in pulls]
+    overtaken = [job for job in pulls[:-1] if jobs.is_active(job)]
+    done = [job for job in pulls if not jobs.is_active(job)]
+    return (*others, *overtaken, *done[:-KEPT_JOBS])
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """Return how long after the end of `attempt` the next one is due: 1, 2, 4, 8, 10, 10 … minutes."""
+    return min(timedelta(minutes=2 ** min(attempt - 1, 10)), _LONGEST_WAIT)
+
+
+def _decide_without_job(seen: Observed) -> Pulling:
+    artifact = seen.model.status.artifact
+    if seen.recorded and artifact is not None and not _missing(seen, artifact, since=None):
+        return _published(seen, artifact)
+    return _start(seen, 1)
+
+
+def _decide_active(seen: Observed, job: JSON, now: datetime) -> Pulling:
+    pods = seen.job_pods(job)
+    if jobs.is_lost(pods, now):
+        return _start(seen, jobs.attempt(job) + 1, lost=(job,))
+    finding = jobs.progress(pods, seen.events, claim_pending=claims.is_pending(seen.claim))
+    step = jobs.running_step(pods)
+    return Pulling(
+        Phase.PULLING,
+        finding,
+        attempt=jobs.attempt(job),
+        delete=superseded(seen),
+        earlier=_failed_before(seen),
+        step=step,
+        look_again=PROGRESS_INTERVAL if step else _LOOK_AGAIN,
+    )
+
+
+def _decide_succeeded(seen: Observed, job: JSON, now: datetime) -> Pulling:
+    artifact = jobs.published(seen.job_pods(job))
+    if artifact is None and seen.recorded:
+        artifact = seen.model.status.artifact
+    if artifact is None:
+        gone = Finding(LoaderReason.INTERNAL_ERROR, "The pull succeeded and its pod is gone before it could be read")
+        return _next_attempt(seen, job, gone, now)
+    if _missing(seen, artifact, since=jobs.finished(job)):
+        return _next_attempt(seen, job, Finding(LoaderReason.ARTIFACT_MISSING), now)
+    return _published(seen, artifact)
+
+
+def _published(seen: Observed, artifact: Artifact) -> Pulling:
+    if (trouble := claims.cache_missing(seen)) is not None:
+        return Pulling(Phase.BLOCKED, trouble, delete=superseded(seen), look_again=_LOOK_AGAIN)
+    return Pulling(Phase.PUBLISHED, Finding(Reason.PUBLISHED), artifact=artifact, delete=superseded(seen))
+
+
+def _missing(seen: Observed, artifact: Artifact, since: datetime | None) -> bool:
+    noticed = jobs.artifact_missing_since(seen.server_pods, artifact.digest)
+    return noticed is not None and (since is None or noticed > since)
+
+
+def _next_attempt(seen: Observed, job: JSON, finding: Finding, now: datetime) -> Pulling:
+    """Start the next attempt when it is due or asked for; otherwise say what went wrong until then."""
+    number = jobs.attempt(job)
+    due = jobs.finished(job) + retry_delay(number)
+    asked = bool(seen.model.retry) and seen.model.retry != jobs.retry_value(job)
+    if asked or now >= due:
+        return _start(seen, number + 1)
+    return Pulling(
+        Phase.FAILED, _with_retry(finding, number), delete=superseded(seen), look_again=max(due - now, timedelta(0))
+    )
+
+
+def _with_retry(finding: Finding, number: int) -> Finding:
+    minutes = int(retry_delay(number).total_seconds() // 60)
+    text = finding.message.rstrip()
+    again = f"Attempt {number} failed; the next one follows within {minutes} min."
+    return Finding(finding.reason, text, advice=again)
+
+
+def _start(seen: Observed, attempt: int, lost: tuple[JSON, ...] = ()) -> Pulling:
+    delete = (*superseded(seen), *lost)
+    if (trouble := claims.obstacle(seen)) is not None:
+        return Pulling(Phase.BLOCKED, trouble, delete=delete, look_again=_LOOK_AGAIN)
+    if (peer := ahead(seen.model, seen.peers)) is not None:
+        finding = Finding(Reason.WAITING_FOR_PEER, f"The WhisperModel {peer} pulls the same model into the same claim")
+        return Pulling(Phase.WAITING, finding, delete=delete, look_again=_LOOK_AGAIN)
+    finding = Finding(Reason.PULLING)
+    return Pulling(
+        Phase.PULLING, finding, attempt=attempt, start=True, delete=delete, earlier=_failed_before(seen),
+        look_again=_LOOK_AGAIN,
+    )  # fmt: skip
+
+
+def _failed_before(seen: Observed) -> Finding | None:
+    done = [job for job in seen.pulls if not jobs.is_active(job)]
+    if not done or jobs.succeeded(done[-1]):
+        return None
+    before = done[-1]
+    finding = jobs.failure(before, seen.job_pods(before))
+    return Finding(finding.reason, f"Attempt {jobs.attempt(before)} failed: {finding.message}", advice="")
+
+
+def ahead(model: Model, peers: Sequence[Model]) -> str | None:
+    """Return the peer that pulls the same inputs into the same claim before `model` does, or None.
+
+    Of models that all have yet to start, the oldest goes first; one that pulls already goes before any. A peer whose
+    last attempt failed is not waited for: its trouble may be its own.
+    """
+    same = [peer for peer in peers if peer.claim == model.claim and peer.inputs == model.inputs]
+    for peer in sorted(same, key=_age):
+        match _phase(peer):
+            case Phase.PULLING:
+                return peer.name
+            case None | Phase.WAITING if _age(peer) < _age(model):
+                return peer.name
+    return None
+
+
+def _age(model: Model) -> tuple[str, str]:
+    return model.created, model.name
+
+
+def _phase(model: Model) -> Phase | None:
+    """Return how far the model is with the inputs that its spec has now."""
+    target = model.status.target
+    return target.state if target is not None and target.inputs_hash == model.inputs else None

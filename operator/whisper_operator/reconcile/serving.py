@@ -1,0 +1,97 @@
+"""What the servers are up to, from the Deployment's status and the pods that are not well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whisper_contract.reasons import Reason as LoaderReason
+from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.reconcile import pods
+from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The state of the servers.
+
+    Attributes:
+        wanted: servers that the spec asks for.
+        replicas: servers that there are, old and new.
+        ready: those of them that are ready.
+        finding: what they are up to.
+        settled: whether all that are wanted, and no others, are there and ready with the Deployment's present template.
+    """
+
+    wanted: int
+    replicas: int
+    ready: int
+    finding: Finding
+    settled: bool = False
+
+
+def observe_servers(
+    deployment: JSON | None, server_pods: Sequence[JSON], wanted: int, *, claim_pending: bool
+) -> Serving | None:
+    """Return the state of the servers; None while there is no Deployment."""
+    if deployment is None:
+        return None
+    replicas, ready = _count(deployment, "replicas"), _count(deployment, "readyReplicas")
+    finding = _settled(deployment, wanted)
+    if finding is not None:
+        return Serving(wanted, replicas, ready, finding, settled=True)
+    trouble = _refused(deployment) or _trouble(server_pods, claim_pending=claim_pending) or _overdue(deployment)
+    rolling = Finding(Reason.ROLLING_OUT, f"{ready} of {wanted} servers are ready, and a rollout is under way")
+    return Serving(wanted, replicas, ready, trouble or rolling)
+
+
+def _settled(deployment: JSON, wanted: int) -> Finding | None:
+    """Return in what way the rollout is complete; None while it is not."""
+    if _count(deployment, "observedGeneration") < deployment["metadata"]["generation"]:
+        return None
+    counted = {_count(deployment, name) for name in ("replicas", "updatedReplicas", "readyReplicas")}
+    if counted != {wanted}:
+        return None
+    if wanted == 0:
+        return Finding(Reason.SCALED_TO_ZERO)
+    return Finding(Reason.SERVERS_READY, f"{wanted} of {wanted} servers are ready")
+
+
+def _count(deployment: JSON, name: str) -> int:
+    return int(dig(deployment, "status", name) or 0)
+
+
+def _refused(deployment: JSON) -> Finding | None:
+    failure = condition(deployment, "ReplicaFailure")
+    return None if failure is None else Finding(Reason.PODS_FORBIDDEN, str(failure.get("message", "")))
+
+
+def _overdue(deployment: JSON) -> Finding | None:
+    stalled = condition(deployment, "Progressing", "False")
+    if stalled is None or stalled.get("reason") != "ProgressDeadlineExceeded":
+        return None
+    return Finding(Reason.SERVERS_UNAVAILABLE, "The servers did not become ready within the rollout's deadline")
+
+
+def _trouble(server_pods: Sequence[JSON], *, claim_pending: bool) -> Finding | None:
+    unwell = [pod for pod in server_pods if not is_terminating(pod) and condition(pod, "Ready") is None]
+    findings = (_pod_trouble(pod, claim_pending=claim_pending) for pod in unwell)
+    return next(filter(None, findings), None)
+
+
+def _pod_trouble(pod: JSON, *, claim_pending: bool) -> Finding | None:
+    waits = pods.obstacle(pod, claim_pending=claim_pending, otherwise=Reason.SERVERS_UNAVAILABLE)
+    if waits is not None or dig(pod, "status", "phase") == "Failed":  # a failed pod is replaced, whatever befell it
+        return waits
+    # A container that runs again may get well this time; one that ended before it was ever ready is worth telling of.
+    restarted = [status for status in each(pod, "status", "containerStatuses") if status.get("restartCount")]
+    failed = next((ending for ending in pods.endings(pod) if ending.exit_code), None)
+    stopped = any(dig(status, "state", "terminated") for status in each(pod, "status", "containerStatuses"))
+    return _ended(failed) if failed is not None and (restarted or stopped) else None
+
+
+def _ended(ending: pods.Ending) -> Finding:
+    finding = pods.describe(ending)
+    if finding.reason == LoaderReason.OUT_OF_MEMORY:
+        return Finding(finding.reason, finding.detail, advice="Raise server.resources.limits.memory.")
+    if finding.reason == LoaderReason.INTERNAL_ERROR:
+        return Finding(Reason.SERVERS_UNAVAILABLE, finding.detail)
+    return finding

@@ -1,0 +1,89 @@
+"""The status to write, from what was seen and decided."""
+
+from datetime import datetime
+
+from whisper_contract.progress import Progress
+from whisper_contract.reasons import Reason as LoaderReason
+from whisper_operator.api import conditions as kinds
+from whisper_operator.api import names
+from whisper_operator.api.inputs import source_uri
+from whisper_operator.api.model import InvalidModel, Model
+from whisper_operator.api.reasons import Finding
+from whisper_operator.api.status import Artifact, Endpoints, Phase, PullProgress, Status, Target
+from whisper_operator.builders.service import grpc_endpoint
+from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
+from whisper_operator.reconcile.pulling import Pulling
+
+
+def build_status(
+    model: Model, situation: Situation, artifact: Artifact | None, progress: Progress | None, now: datetime
+) -> Status:
+    """Return the status: `artifact` is what is served now, `progress` what the running pull said last."""
+    serving = situation.serving
+    wanted = model.spec.server.replicas
+    ready = serving.ready if serving else 0
+    return Status(
+        observed_generation=model.generation,
+        conditions=as_conditions(conditions(situation), model.status, model.generation, now),
+        source_uri=source_uri(model.spec.source),
+        selector=names.server_selector(model.name),
+        replicas=serving.replicas if serving else 0,
+        ready_replicas=ready,
+        ready=f"{ready}/{wanted}",
+        endpoints=Endpoints(grpc=grpc_endpoint(model)) if serving else None,
+        artifact=artifact,
+        target=_target(model, situation.pulling),
+        pull=_pull(situation.pulling, progress),
+    )
+
+
+def _target(model: Model, pulling: Pulling) -> Target:
+    return Target(
+        inputs_hash=model.inputs,
+        state=pulling.phase,
+        reason=str(pulling.finding.reason),
+        digest=pulling.artifact.digest if pulling.artifact else None,
+    )
+
+
+def _pull(pulling: Pulling, progress: Progress | None) -> PullProgress | None:
+    if pulling.phase is not Phase.PULLING or pulling.attempt is None:
+        return None
+    step = pulling.step[1] if pulling.step else None
+    if progress is None or progress.step != step:
+        return PullProgress(attempt=pulling.attempt, step=step)
+    return PullProgress(
+        attempt=pulling.attempt,
+        step=step,
+        percent=progress.percent,
+        bytes_done=progress.bytes_done,
+        bytes_total=progress.bytes_total,
+        bytes_per_second=progress.bytes_per_second,
+        eta_seconds=progress.eta_seconds,
+    )
+
+
+def build_invalid_status(model: InvalidModel, now: datetime) -> Status:
+    """Return the status of a model whose spec cannot be read: what ran for it goes on, and stays in the status."""
+    finding = Finding(LoaderReason.SPEC_INVALID, model.error)
+    available = model.status.condition(kinds.AVAILABLE)
+    wanted = {
+        kinds.ARTIFACT_READY: (False, finding),
+        kinds.AVAILABLE: (available is not None and available.status == "True", finding),
+        kinds.PROGRESSING: (False, finding),
+        kinds.DEGRADED: (True, finding),
+        kinds.READY: (False, finding),
+    }
+    before = model.status
+    return Status(
+        observed_generation=model.generation,
+        conditions=as_conditions(wanted, before, model.generation, now),
+        source_uri=before.source_uri,
+        selector=before.selector,
+        replicas=before.replicas,
+        ready_replicas=before.ready_replicas,
+        ready=before.ready,
+        endpoints=before.endpoints,
+        artifact=before.artifact,
+        target=before.target,
+    )
