@@ -55,8 +55,12 @@ def versitygw() -> Path:
 
 def pause() -> Path:
     """A static program that waits to be stopped and reaps orphans: first process of a pod's sandbox and of a node."""
-    source = hashlib.sha256((_SOURCES / "pause" / "main.go").read_bytes()).hexdigest()[:12]
-    return _cached("pause", f"{source}-{go_version()}", _build_pause) / "pause"
+    return _small("pause")
+
+
+def talker() -> Path:
+    """A static program that talks HTTP and writes files, for tests of the harness to run in pods."""
+    return _small("talker")
 
 
 def _build_kubernetes(target: Path) -> None:
@@ -69,9 +73,13 @@ def _build_kubernetes(target: Path) -> None:
         (target / program).symlink_to("kubernetes")
 
 
-def _build_pause(target: Path) -> None:
-    output = ["-ldflags", "-s -w", "-o", str(target / "pause"), "./pause"]
-    compile_go(["build", *_SMALL, *output], folder=_SOURCES, what="pause", packages=60)
+def _small(name: str) -> Path:
+    def build(target: Path) -> None:
+        output = ["-ldflags", "-s -w", "-o", str(target / name), f"./{name}"]
+        compile_go(["build", *_SMALL, *output], folder=_SOURCES, what=name, packages=200)
+
+    source = hashlib.sha256((_SOURCES / name / "main.go").read_bytes()).hexdigest()[:12]
+    return _cached(name, f"{source}-{go_version()}", build) / name
 
 
 def _installed(name: str, module: str, version: str, ldflags: list[str], *, packages: int, minutes: int) -> Path:

@@ -70,8 +70,11 @@ class Network:
 
 def remove_network(slot: Slot) -> None:
     """Removes the link of this slot from the host, and its routes with it. Safe to repeat."""
-    if Path(f"/sys/class/net/{slot.name}").exists():
-        _ip(f"link delete {slot.name}")
+    link = Path(f"/sys/class/net/{slot.name}")
+    if link.exists():
+        # Not checked: the link may go by itself just now, for its other end's namespace has ended.
+        subprocess.run(["ip", "link", "delete", slot.name], check=False, capture_output=True)
+    wait_until(f"the link {slot.name} is gone", lambda: not link.exists(), seconds=10)
 
 
 def _ip(*commands: str, namespace_of: int | None = None) -> None:

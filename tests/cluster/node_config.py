@@ -93,6 +93,7 @@ def kube_proxy(node: str, pods_range: str) -> dict[str, Any]:
         "detectLocalMode": "ClusterCIDR",
         "clientConnection": {"kubeconfig": f"{CONFIG}/kube-proxy.kubeconfig"},
         "healthzBindAddress": "0.0.0.0:10256",
+        "iptables": {"minSyncPeriod": "100ms"},
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     }
 
