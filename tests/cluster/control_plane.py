@@ -33,12 +33,14 @@ class Settings:
         service_range: The ClusterIPs, as a CIDR; its first address is the API server's own Service.
         kubernetes_address: That first address.
         node_grace_seconds: How long a node may be silent before it is NotReady.
+        apiserver_flags: Further flags of the API server.
     """
 
     address: str = "127.0.0.1"
     service_range: str = "10.0.0.0/24"
     kubernetes_address: str = "10.0.0.1"
     node_grace_seconds: int = 16
+    apiserver_flags: tuple[str, ...] = ()
 
 
 class ControlPlane:
@@ -140,6 +142,7 @@ class ControlPlane:
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged",
             "--watch-cache=true",
+            *settings.apiserver_flags,
         )
         self._wait("the API server is ready", f"{self.url}/readyz")
 
