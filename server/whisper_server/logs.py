@@ -11,7 +11,7 @@ from contextvars import ContextVar
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_JSON = "%(levelname)s %(name)s %(message)s"
 
 
 class RequestIdFilter(logging.Filter):
@@ -36,7 +36,8 @@ def configure_logging(log_format: str, level: str) -> None:
                 "json": {
                     "()": "pythonjsonlogger.json.JsonFormatter",
                     "format": _JSON,
-                    "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                    "rename_fields": {"levelname": "level", "name": "logger"},
+                    "timestamp": "time",
                 },
             },
             "handlers": {

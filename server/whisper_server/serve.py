@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from whisper_contract.digest import short_digest
@@ -46,7 +46,16 @@ class _StopSignals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-async def serve(settings: Settings, artifact: Artifact) -> None:
+#: Loads the model that the settings ask for; EngineError when that cannot be.
+LoadEngine = Callable[[Settings, Artifact], Awaitable[Engine]]
+
+
+async def load_whisper(settings: Settings, artifact: Artifact) -> Engine:
+    """Load `artifact` into faster-whisper."""
+    return await WhisperEngine.load(artifact.path, settings.device, settings.compute_type, settings.cpu_threads)
+
+
+async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine = load_whisper) -> None:
     """Serve `artifact` until a signal asks to end.
 
     Raises:
@@ -57,7 +66,7 @@ async def serve(settings: Settings, artifact: Artifact) -> None:
     probes = probe_application(lifecycle, metrics)
     async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
         log.info("loading the model", extra={"model": str(artifact.path), "probe_port": probe_port})
-        engine = await _unless(signals.first, _prepare_engine(settings, artifact))
+        engine = await _unless(signals.first, _prepare_engine(load_engine(settings, artifact)))
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
@@ -70,9 +79,9 @@ async def serve(settings: Settings, artifact: Artifact) -> None:
         await _drain(server, settings, signals.second)
 
 
-async def _prepare_engine(settings: Settings, artifact: Artifact) -> Engine:
+async def _prepare_engine(loading: Awaitable[Engine]) -> Engine:
     try:
-        engine = await WhisperEngine.load(artifact.path, settings.device, settings.compute_type, settings.cpu_threads)
+        engine = await loading
     except EngineError as error:
         raise WarmUpError(str(error)) from error
     try:

@@ -1,11 +1,13 @@
 """The engine on faster-whisper and CTranslate2: one request at a time."""
 
 import logging
+import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from whisper_server.engine import interface
@@ -86,12 +88,21 @@ class WhisperEngine(interface.Engine):
 def _load(path: Path, device: str, compute_types: tuple[str, ...], threads: int) -> WhisperModel:
     device = choose_device(device)
     compute_type = choose_compute_type(compute_types, supported_compute_types(device), device)
+    _quieten_libraries()
     try:
         model = WhisperModel(str(path), device=device, compute_type=compute_type, cpu_threads=threads)
     except Exception as error:  # Beside RuntimeError, ValueError and MemoryError, tokenizers raises bare ones.
         raise EngineError(f"the model cannot be loaded on {device} as {compute_type}: {error}") from error
     log.info("model loaded", extra={"device": device, "compute_type": model.model.compute_type, "threads": threads})
     return model
+
+
+def _quieten_libraries() -> None:
+    # CTranslate2 writes lines of its own format; what they tell is in our log and metrics.
+    ctranslate2.set_log_level(logging.ERROR)
+    # The voice activity detector's onnxruntime, imported with the first recording, would otherwise write an identity
+    # into the home directory and report its use to its maker.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def _segment(segment: Any) -> Segment:
