@@ -1,0 +1,75 @@
+"""The operator as a process of its own, as whom the chart says, against the control plane of the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cluster.processes import answers, wait_until
+
+LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
+
+_COMMAND = Path(sys.executable).with_name("whisper-operator")
+
+
+class OperatorProcess:
+    """`whisper-operator run`, started and ended as a test needs it."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *arguments: str) -> None:
+        self._kubeconfig = kubeconfig
+        self._log = log
+        self._read = 0
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        self._probe_port = _free_port()
+
+    @property
+    def healthz(self) -> str:
+        return f"http://127.0.0.1:{self._probe_port}/healthz"
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it watches."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        environment = os.environ | {
+            "KUBECONFIG": str(self._kubeconfig),
+            "WHISPER_OPERATOR_LOADER_IMAGE": LOADER_IMAGE,
+            "WHISPER_OPERATOR_SERVER_IMAGE": SERVER_IMAGE,
+            "WHISPER_OPERATOR_PROBE_PORT": str(self._probe_port),
+        }
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([_COMMAND, "run", *self._arguments], env=environment, stderr=log)
+        wait_until("the operator is healthy", self._healthy, seconds=30)
+
+    def _healthy(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the operator ended:\n{self._log.read_text()[-4000:]}"
+        return answers(self.healthz)
+
+    def kill(self) -> None:
+        """SIGKILL: it can put nothing in order."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(timeout=30)
+
+    def new_log(self) -> str:
+        """What it has logged since this was asked last."""
+        text = self._log.read_text()
+        new, self._read = text[self._read :], len(text)
+        return new
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
