@@ -1,0 +1,114 @@
+"""Tells an archive's compression from its first bytes and takes it off; the border for what decompressors raise."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol, cast
+
+from backports import zstd
+
+from whisper_contract.reasons import Reason
+from whisper_loader.archive.reader import SourceReader
+from whisper_loader.archive.tar import BLOCK, is_header
+from whisper_loader.errors import LoaderError
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_GZIP_MAGIC = b"\x1f\x8b"
+# Seen often enough in place of an archive to be called by name.
+_KNOWN = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"GGUF", "a GGUF model"),
+    (b"lmgg", "a GGML model"),
+    (b"\x80\x02", "a pickle"),
+    (b"version https://git-lfs", "a Git LFS pointer (run git lfs pull where it was checked out)"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "an XML document"),
+    (b"{", "a JSON document"),
+)
+
+
+class Readable(Protocol):
+    """What a decompressor gives and a tar reader takes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes; none at the end."""
+
+
+def open_tar_stream(reader: SourceReader) -> Readable:
+    """Return the bytes of the tar inside `reader`.
+
+    Raises:
+        LoaderError: UnsupportedFormat, saying what was found instead.
+    """
+    start = reader.peek(BLOCK)
+    file = cast("BinaryIO", reader)  # decompressors ask for a file and call nothing but read
+    if start.startswith(_ZSTD_MAGIC):
+        return _checked_start(_Decompressed(zstd.ZstdFile(file)), "a zstd file")
+    if start.startswith(_GZIP_MAGIC):
+        return _checked_start(_Decompressed(gzip.GzipFile(fileobj=file, mode="rb")), "a gzip file")
+    if is_header(start):
+        return reader
+    raise LoaderError(
+        Reason.UNSUPPORTED_FORMAT, f"expected a .tar, .tar.zst or .tar.gz archive and found {_name(start)}"
+    )
+
+
+class _Decompressed:
+    """Decompressed bytes, with the start read ahead."""
+
+    def __init__(self, file: gzip.GzipFile | zstd.ZstdFile) -> None:
+        self._file = file
+        self._start = b""
+
+    def peek_block(self) -> bytes:
+        while len(self._start) < BLOCK and (data := self._read(BLOCK - len(self._start))):
+            self._start += data
+        return self._start
+
+    def read(self, size: int, /) -> bytes:
+        if self._start:
+            data, self._start = self._start[:size], self._start[size:]
+            return data
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        with damage_errors():
+            return self._file.read(size)
+
+
+def _checked_start(stream: _Decompressed, container: str) -> Readable:
+    start = stream.peek_block()
+    if not is_header(start):
+        raise LoaderError(
+            Reason.UNSUPPORTED_FORMAT, f"expected a tar archive inside and found {container} of {_name(start)}"
+        )
+    return stream
+
+
+def _name(start: bytes) -> str:
+    if not start:
+        return "nothing (0 bytes)"
+    found = next((name for magic, name in _KNOWN if start.lstrip().startswith(magic)), None)
+    return found or f"something that starts with {start[:8].hex(' ')}"
+
+
+@contextmanager
+def damage_errors() -> Iterator[None]:
+    """Map what decompressors say of bytes that are not as they were written."""
+    try:
+        yield
+    except EOFError as error:
+        raise damaged("it is cut short") from error
+    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        raise damaged("its own checks fail while it is decompressed") from error
+
+
+def damaged(how: str) -> LoaderError:
+    """Return the error for an archive that is broken in itself, wherever that was noticed."""
+    return LoaderError(Reason.CHECKSUM_MISMATCH, f"the archive is damaged: {how}; upload it again")

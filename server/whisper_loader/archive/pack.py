@@ -1,0 +1,76 @@
+"""Writes the files of a model as an archive: the same files give the same bytes, whoever packs them, whenever."""
+
+import gzip
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from backports import zstd
+
+from whisper_contract.reasons import Reason
+from whisper_loader.errors import LoaderError
+from whisper_loader.progress import Meter
+
+SUFFIXES = (".tar", ".tar.zst", ".tar.gz")
+_ZSTD_LEVEL = 3
+_GZIP_LEVEL = 6
+
+
+def pack(directory: Path, names: Sequence[str], output: Path, meter: Meter) -> None:
+    """Write `names` of `directory` to `output`, compressed as its name says, without a folder around them.
+
+    Raises:
+        LoaderError: SpecInvalid for another suffix.
+        OSError: of reading or writing; a part of `output` may be left.
+    """
+    meter.start(sum((directory / name).stat().st_size for name in names))
+    with (
+        output.open("wb") as file,
+        _compressed(file, output.name) as stream,
+        # Plain ustar headers; pax records appear only where a name or size needs them.
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in sorted(names):
+            _add(archive, directory / name, meter)
+
+
+@contextmanager
+def _compressed(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    if name.endswith(".tar.zst"):
+        options: dict[int, int] = {
+            zstd.CompressionParameter.compression_level: _ZSTD_LEVEL,
+            zstd.CompressionParameter.checksum_flag: 1,
+        }
+        with zstd.ZstdFile(file, "w", options=options) as stream:
+            yield stream  # type: ignore[misc]  # a file object in all but its declared type
+    elif name.endswith(".tar.gz"):
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as stream:
+            yield stream  # type: ignore[misc]  # as above
+    elif name.endswith(".tar"):
+        yield file
+    else:
+        raise LoaderError(Reason.SPEC_INVALID, f"{name}: an archive's name ends in {', '.join(SUFFIXES)}")
+
+
+def _add(archive: tarfile.TarFile, path: Path, meter: Meter) -> None:
+    """Add a plain file; owner, time and mode are the same for all, a link is stored as what it points to."""
+    header = tarfile.TarInfo(path.name)
+    header.size = path.stat().st_size
+    header.mode = 0o644
+    with path.open("rb") as content:
+        archive.addfile(header, _Metered(content, meter))
+
+
+class _Metered:
+    """A file that tells how much of it was read."""
+
+    def __init__(self, file: IO[bytes], meter: Meter) -> None:
+        self._file = file
+        self._meter = meter
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self._meter.advance(len(data))
+        return data

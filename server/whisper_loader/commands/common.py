@@ -1,0 +1,111 @@
+"""What several commands share: declaring options, making what the steps need, printing results."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from whisper_contract.digest import parse_digest
+from whisper_contract.reasons import Reason
+from whisper_loader.deadline import Deadline
+from whisper_loader.errors import LoaderError
+from whisper_loader.model.convert import QUANTIZATIONS
+from whisper_loader.secrets import SecretFolder
+from whisper_loader.sources.base import Access
+
+
+class Subparsers(Protocol):
+    """What argparse gives to declare subcommands with."""
+
+    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
+        """Declare one."""
+
+
+def add_command(subparsers: Subparsers, name: str, *, summary: str, details: str) -> argparse.ArgumentParser:
+    """Declare a command whose help is `summary` in the list and `details`, kept as written, on its own page."""
+    return subparsers.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Declare --store."""
+    parser.add_argument("--store", type=Path, required=True, metavar="DIR", help="the store: the volume's root")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare --json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output, errors too")
+
+
+def add_quantization(parser: argparse.ArgumentParser) -> None:
+    """Declare --quantization."""
+    parser.add_argument(
+        "--quantization",
+        metavar="Q",
+        help=f"type of the weights when converting: {', '.join(QUANTIZATIONS)} (default: float16, float32 for float32)",
+    )
+
+
+def add_reach(parser: argparse.ArgumentParser) -> None:
+    """Declare how to reach a service."""
+    parser.add_argument("--endpoint", metavar="URL", help="the service's address when it is not the provider's own")
+    parser.add_argument("--region", metavar="R", help="S3: the bucket's region")
+    parser.add_argument("--secret-dir", type=Path, metavar="DIR", help="folder with a file for each key of the Secret")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Declare a source and how to read it."""
+    parser.add_argument(
+        "source", metavar="SOURCE", help="s3://bucket/key, s3://bucket/prefix/, hf://org/name@rev, a path"
+    )
+    add_reach(parser)
+    parser.add_argument("--anonymous", action="store_true", help="ask without credentials")
+    parser.add_argument("--sha256", metavar="HEX", help="what the archive's bytes must have")
+    add_quantization(parser)
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this time")
+
+
+def access_from(arguments: argparse.Namespace, deadline: Deadline) -> Access:
+    """Return how the arguments say to reach the source."""
+    secret_dir: Path | None = arguments.secret_dir
+    return Access(
+        endpoint=arguments.endpoint or None,
+        region=arguments.region or None,
+        anonymous=getattr(arguments, "anonymous", False),
+        secret=None if secret_dir is None else SecretFolder(secret_dir),
+        deadline=deadline,
+    )
+
+
+def deadline_from(arguments: argparse.Namespace) -> Deadline:
+    """Return the deadline that --timeout sets; LoaderError SpecInvalid for one that is over before it begins."""
+    if arguments.timeout is not None and arguments.timeout <= 0:
+        raise LoaderError(Reason.SPEC_INVALID, "--timeout must be more than 0 seconds")
+    return Deadline(arguments.timeout)
+
+
+def sha256_from(arguments: argparse.Namespace) -> str | None:
+    """Return the hex that --sha256 asks for; LoaderError SpecInvalid when it is none."""
+    if not arguments.sha256:
+        return None
+    try:
+        return parse_digest(arguments.sha256.lower())
+    except ValueError as error:
+        raise LoaderError(Reason.SPEC_INVALID, f"--sha256: {error}") from error
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print the one object that --json promises."""
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_text(text: str) -> None:
+    """Print a result for people or pipes."""
+    sys.stdout.write(text + "\n")

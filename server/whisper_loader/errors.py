@@ -1,0 +1,47 @@
+"""The loader's one error, and the border where the operating system's errors become it.
+
+Every other border lies beside the library whose errors it maps: `sources.s3`, `sources.hugging_face`,
+`archive.decompress`.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from whisper_contract.reasons import FAILURES, Failure, Reason
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+class LoaderError(Exception):
+    """A failure that a person can act on: a reason of the contract's table and one sentence, free of secrets."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+    @property
+    def failure(self) -> Failure:
+        """The row of the table: exit code, next step."""
+        return FAILURES[self.reason]
+
+
+@contextmanager
+def store_errors(store: Path) -> Iterator[None]:
+    """Map errors of the file system that the store lies on; sources map their own before they reach this.
+
+    Raises:
+        LoaderError: OutOfSpace, ClaimNotWritable.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise LoaderError(Reason.OUT_OF_SPACE, f"the volume at {store} is full") from error
+        if error.errno in _NOT_WRITABLE:
+            where = error.filename or store
+            raise LoaderError(Reason.CLAIM_NOT_WRITABLE, f"may not write to {where}: {error.strerror}") from error
+        raise

@@ -1,0 +1,80 @@
+"""A step of the Job: runs it, and leaves what it came to where kubelet and the operator look for it."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from whisper_contract.digest import format_digest
+from whisper_contract.reasons import Reason
+from whisper_contract.store import JOB_UID_VARIABLE, POD_UID_VARIABLE
+from whisper_contract.termination import TERMINATION_LOG, TerminationMessage
+from whisper_loader.errors import LoaderError
+from whisper_loader.log import logger
+from whisper_loader.steps import Published
+from whisper_loader.store.staging import Staging
+
+#: Where to write the termination message instead of `TERMINATION_LOG`.
+TERMINATION_LOG_VARIABLE = "WHISPER_TERMINATION_LOG"
+PUBLISHED = "Published"
+
+_T = TypeVar("_T")
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def staging_of_pod(store: Path) -> Staging:
+    """Return this pod's staging folder.
+
+    Raises:
+        LoaderError: SpecInvalid when the environment does not name Job and pod.
+    """
+    uids = [os.environ.get(variable, "") for variable in (JOB_UID_VARIABLE, POD_UID_VARIABLE)]
+    if not all(_UID.fullmatch(uid) for uid in uids):
+        message = (
+            f"{JOB_UID_VARIABLE} and {POD_UID_VARIABLE} must hold the uids of Job and pod (the downward API sets them)"
+        )
+        raise LoaderError(Reason.SPEC_INVALID, message)
+    return Staging(store, *uids)
+
+
+def run_step(staging: Staging, work: Callable[[], _T]) -> _T:
+    """Run one step; whatever ends it early, the volume gets its space back: the next attempt starts afresh."""
+    try:
+        return work()
+    except BaseException:
+        staging.discard()
+        raise
+
+
+def tell_published(step: str, published: Published) -> None:
+    """Leave the message of a success."""
+    manifest = published.artifact.manifest
+    _write(
+        TerminationMessage(
+            step=step,
+            reason=PUBLISHED,
+            message=f"{published.source} is published",
+            digest=format_digest(manifest.digest),
+            source=published.source,
+            format=published.format,
+            quantization=manifest.quantization,
+            size_bytes=manifest.size_bytes,
+        )
+    )
+
+
+def tell_failure(step: str, error: LoaderError) -> None:
+    """Leave the message of a failure."""
+    _write(TerminationMessage(step=step, reason=error.reason, message=error.message))
+
+
+def _write(message: TerminationMessage) -> None:
+    path = Path(os.environ.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG))
+    # Outside a pod nobody reads it, and nothing is made in /dev.
+    if TERMINATION_LOG_VARIABLE not in os.environ and not path.exists():
+        return
+    try:
+        path.write_bytes(message.encode())
+    except OSError as error:
+        logger.warning("the termination message could not be written to %s: %s", path, error.strerror)

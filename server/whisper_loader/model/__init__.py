@@ -1,0 +1,1 @@
+"""What a Whisper model is: its files, its two formats, and the way from one to the other."""

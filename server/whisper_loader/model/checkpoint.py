@@ -1,0 +1,180 @@
+"""A transformers Whisper checkpoint as a CTranslate2 specification.
+
+Which tensor goes where is what CTranslate2's own converter does with a loaded model
+(https://opennmt.net/CTranslate2/guides/transformers.html#whisper); here it is done with names.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctranslate2.specs.whisper_spec import WhisperSpec
+
+from whisper_loader.model.documents import invalid, positive_integer, read_object
+from whisper_loader.model.layout import CONFIG, GENERATION_CONFIG, PREPROCESSOR, TOKENIZER
+from whisper_loader.model.safetensors import Tensor, load_checkpoint
+from whisper_loader.model.variables import CheckpointVariable, Zeros
+from whisper_loader.model.vocabulary import full_vocabulary, language_ids, read_tokenizer
+from whisper_loader.progress import Meter
+
+_DTYPES = ("float32", "float16", "bfloat16")
+_PREFIX = "model."  # absent in checkpoints saved without the output layer
+_EMBEDDING = "decoder.embed_tokens"
+_PROJECTION = "proj_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint's parts, read and checked as far as the conversion needs.
+
+    Attributes:
+        config: config.json.
+        generation: generation_config.json, empty when there is none.
+        tensors: by name, without the prefix "model.".
+        dtype: that the model is loaded in: what config.json says, otherwise that of the stored weights.
+        vocabulary: tokens in order.
+    """
+
+    directory: Path
+    config: dict[str, Any]
+    generation: dict[str, Any]
+    tensors: dict[str, Tensor]
+    dtype: str
+    vocabulary: list[str]
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Return the checkpoint in `directory`.
+
+    Raises:
+        LoaderError: InvalidModel, saying what is missing or does not fit.
+    """
+    config = read_object(directory / CONFIG)
+    if config.get("model_type") != "whisper":
+        raise invalid(f"{CONFIG} says model_type {config.get('model_type')!r}: this is not a Whisper model")
+    tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in load_checkpoint(directory).items()}
+    size = positive_integer(config, "vocab_size", CONFIG)
+    vocabulary = full_vocabulary(read_tokenizer(directory / TOKENIZER), size)
+    has_generation = (directory / GENERATION_CONFIG).is_file()
+    generation = read_object(directory / GENERATION_CONFIG) if has_generation else {}
+    dtype = _dtype(config, tensors)
+    return Checkpoint(directory, config, generation, tensors, dtype, vocabulary)
+
+
+def _dtype(config: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    declared = config.get("dtype") or config.get("torch_dtype")
+    if declared in _DTYPES:
+        return str(declared)
+    embedding = tensors.get(f"{_EMBEDDING}.weight")
+    if embedding is None:
+        raise invalid(f"the checkpoint has no {_PREFIX}{_EMBEDDING}.weight")
+    return embedding.dtype
+
+
+def build_spec(checkpoint: Checkpoint, meter: Meter) -> WhisperSpec:
+    """Return the specification that CTranslate2 saves, with configuration, vocabulary and the files to copy.
+
+    Raises:
+        LoaderError: InvalidModel for a tensor that is missing or of another shape than config.json says.
+    """
+    config = checkpoint.config
+    layers, heads = ((f"{side}_{what}" for side in ("encoder", "decoder")) for what in ("layers", "attention_heads"))
+    encoder_layers, decoder_layers = (positive_integer(config, key, CONFIG) for key in layers)
+    encoder_heads, decoder_heads = (positive_integer(config, key, CONFIG) for key in heads)
+    spec = WhisperSpec(encoder_layers, encoder_heads, decoder_layers, decoder_heads)
+    _Filler(checkpoint, meter).fill(spec)
+    _configure(spec, checkpoint)
+    spec.register_vocabulary(checkpoint.vocabulary)
+    for name in (TOKENIZER, PREPROCESSOR):
+        if not (checkpoint.directory / name).is_file():
+            raise invalid(f"{name} is missing")
+        spec.register_file(str(checkpoint.directory / name))
+    return spec
+
+
+def _configure(spec: WhisperSpec, checkpoint: Checkpoint) -> None:
+    """Generation settings: from generation_config.json, from config.json when there is none."""
+    source = checkpoint.generation or checkpoint.config
+    config = spec.config
+    config.suppress_ids = source.get("suppress_tokens")
+    config.suppress_ids_begin = source.get("begin_suppress_tokens")
+    config.alignment_heads = source.get("alignment_heads") or _default_alignment_heads(checkpoint.config)
+    ids = source.get("lang_to_id")
+    config.lang_ids = sorted(ids.values()) if isinstance(ids, dict) else language_ids(checkpoint.vocabulary)
+
+
+def _default_alignment_heads(config: dict[str, Any]) -> list[tuple[int, int]]:
+    """All heads of the upper half of the decoder: CTranslate2's choice for models whose heads nobody has measured."""
+    layers = positive_integer(config, "decoder_layers", CONFIG)
+    heads = positive_integer(config, "decoder_attention_heads", CONFIG)
+    return list(itertools.product(range(layers // 2, layers), range(heads)))
+
+
+class _Filler:
+    """Puts the checkpoint's tensors where the specification wants them."""
+
+    def __init__(self, checkpoint: Checkpoint, meter: Meter) -> None:
+        self._checkpoint = checkpoint
+        self._meter = meter
+
+    def fill(self, spec: WhisperSpec) -> None:
+        for side, name in ((spec.encoder, "encoder"), (spec.decoder, "decoder")):
+            side.position_encodings.encodings = self._variable(f"{name}.embed_positions.weight")
+            self._norm(side.layer_norm, f"{name}.layer_norm")
+            for index, layer in enumerate(side.layer):
+                self._layer(layer, f"{name}.layers.{index}")
+        for conv, name in ((spec.encoder.conv1, "encoder.conv1"), (spec.encoder.conv2, "encoder.conv2")):
+            self._linear(conv, name)
+        spec.decoder.embeddings.weight = self._variable(f"{_EMBEDDING}.weight")
+        spec.decoder.projection.weight = self._variable(f"{self._output_layer()}.weight")
+
+    def _output_layer(self) -> str:
+        tied = self._checkpoint.config.get("tie_word_embeddings", True)
+        return _EMBEDDING if tied or f"{_PROJECTION}.weight" not in self._checkpoint.tensors else _PROJECTION
+
+    def _layer(self, layer: Any, name: str) -> None:
+        attention, projections = layer.self_attention, f"{name}.self_attn"
+        self._fused(attention.linear[0], *(f"{projections}.{part}_proj" for part in "qkv"))
+        self._linear(attention.linear[1], f"{projections}.out_proj")
+        self._norm(attention.layer_norm, f"{name}.self_attn_layer_norm")
+        if hasattr(layer, "attention"):
+            self._cross_attention(layer.attention, name)
+        self._linear(layer.ffn.linear_0, f"{name}.fc1")
+        self._linear(layer.ffn.linear_1, f"{name}.fc2")
+        self._norm(layer.ffn.layer_norm, f"{name}.final_layer_norm")
+
+    def _cross_attention(self, attention: Any, name: str) -> None:
+        projections = f"{name}.encoder_attn"
+        self._linear(attention.linear[0], f"{projections}.q_proj")
+        self._fused(attention.linear[1], f"{projections}.k_proj", f"{projections}.v_proj")
+        self._linear(attention.linear[2], f"{projections}.out_proj")
+        self._norm(attention.layer_norm, f"{name}.encoder_attn_layer_norm")
+
+    def _norm(self, spec: Any, name: str) -> None:
+        spec.gamma = self._variable(f"{name}.weight")
+        spec.beta = self._variable(f"{name}.bias")
+
+    def _linear(self, spec: Any, name: str) -> None:
+        self._fused(spec, name)
+
+    def _fused(self, spec: Any, *names: str) -> None:
+        """Join the layers `names` into one; a bias that one of them lacks (Whisper's keys) is nought."""
+        tensors = self._checkpoint.tensors
+        spec.weight = self._variable(*(f"{name}.weight" for name in names))
+        rows = [self._tensor(f"{name}.weight").shape[0] for name in names]
+        biases = [tensors.get(f"{name}.bias") or Zeros(length) for name, length in zip(names, rows, strict=True)]
+        if any(isinstance(bias, Tensor) for bias in biases):
+            spec.bias = self._make(biases)
+
+    def _variable(self, *names: str) -> CheckpointVariable:
+        return self._make([self._tensor(name) for name in names])
+
+    def _make(self, parts: list[Tensor] | list[Tensor | Zeros]) -> CheckpointVariable:
+        return CheckpointVariable(tuple(parts), (self._checkpoint.dtype,), self._meter)
+
+    def _tensor(self, name: str) -> Tensor:
+        tensor = self._checkpoint.tensors.get(name)
+        if tensor is None:
+            raise invalid(f"the checkpoint has no tensor {_PREFIX}{name}")
+        return tensor

@@ -1,0 +1,43 @@
+"""The JSON files of a model, read with the suspicion that anything downloaded deserves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from whisper_contract.reasons import Reason
+from whisper_loader.errors import LoaderError
+
+_MAX_BYTES = 64 << 20
+
+
+def invalid(message: str) -> LoaderError:
+    """Return the error for a model that is not whole or not a Whisper."""
+    return LoaderError(Reason.INVALID_MODEL, message)
+
+
+def read_json(path: Path) -> Any:
+    """Return what `path` holds; LoaderError InvalidModel when it is missing, huge or not JSON."""
+    if not path.is_file():
+        raise invalid(f"{path.name} is missing")
+    if path.stat().st_size > _MAX_BYTES:
+        raise invalid(f"{path.name} is too large to be what its name says")
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"{path.name} is not JSON") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that `path` holds; LoaderError InvalidModel for anything else."""
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise invalid(f"{path.name} is not a JSON object")
+    return document
+
+
+def positive_integer(document: dict[str, Any], key: str, name: str) -> int:
+    """Return a count that `document`, read from the file `name`, must hold."""
+    value = document.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise invalid(f"{name} has no {key}")
+    return value

@@ -1,0 +1,1 @@
+"""Where models live. Each kind of source is one module with one function: `resolve`, what is meant now."""

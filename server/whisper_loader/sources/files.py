@@ -1,0 +1,88 @@
+"""An archive or a directory on this machine, or on a volume that is mounted in the pod."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from whisper_contract.reasons import Reason
+from whisper_contract.uris import FileSource
+from whisper_loader.errors import LoaderError
+from whisper_loader.model.layout import find_model
+from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+
+
+def resolve(source: FileSource, _access: Access) -> Resolved:
+    """Return what is at the path now. Content is told apart by size and time of change, as `make` and rsync do.
+
+    Raises:
+        LoaderError: SourceNotFound, Unauthorized, UnsupportedFormat.
+    """
+    path = Path(source.path).absolute()
+    uri = FileSource(PurePosixPath(path))
+    with file_errors(path):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return _resolve_directory(uri, path)
+    if not stat.S_ISREG(status.st_mode):
+        raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{path} is neither a file nor a directory")
+    identity = f"{uri}#size={status.st_size}&mtime={status.st_mtime_ns}"
+    return Resolved(identity, (_file(path, status),), is_archive=True)
+
+
+def _resolve_directory(uri: FileSource, directory: Path) -> Resolved:
+    found = {entry.name: entry.stat() for entry in os.scandir(directory) if entry.is_file()}
+    names = find_model(found).names
+    lines = "".join(f"{name}\0{found[name].st_size}\0{found[name].st_mtime_ns}\n" for name in sorted(names))
+    identity = f"{uri}/#files={hashlib.sha256(lines.encode()).hexdigest()}"
+    return Resolved(identity, tuple(_file(directory / name, found[name]) for name in names), is_archive=False)
+
+
+def _file(path: Path, status: os.stat_result) -> SourceFile:
+    return SourceFile(path.name, status.st_size, partial(_open, path, status))
+
+
+def _open(path: Path, resolved: os.stat_result) -> ByteStream:
+    with file_errors(path):
+        return _File(path, path.open("rb"), resolved)
+
+
+class _File:
+    """A file that must stay as it was resolved."""
+
+    def __init__(self, path: Path, file: BinaryIO, resolved: os.stat_result) -> None:
+        self._path = path
+        self._file = file
+        self._resolved = resolved
+
+    def read(self, size: int, /) -> bytes:
+        with file_errors(self._path):
+            data = self._file.read(size)
+            if not data:
+                self._check_unchanged()
+            return data
+
+    def _check_unchanged(self) -> None:
+        now = os.fstat(self._file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._resolved.st_size, self._resolved.st_mtime_ns):
+            raise LoaderError(Reason.SOURCE_CHANGED, f"{self._path} was written to while it was being read")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Map the errors of reading from a path that a user named."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{path} does not exist") from error
+    except PermissionError as error:
+        raise LoaderError(Reason.UNAUTHORIZED, f"{path} may not be read by user {os.getuid()}") from error
+    except OSError as error:
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{path} can't be read: {error.strerror}") from error

@@ -1,0 +1,28 @@
+"""The one door to all kinds of sources."""
+
+from whisper_contract.reasons import Reason
+from whisper_contract.uris import FileSource, HuggingFaceSource, S3Source, Source, SourceURIError, parse_source
+from whisper_loader.errors import LoaderError
+from whisper_loader.sources import files, hugging_face, s3
+from whisper_loader.sources.base import Access, Resolved
+
+
+def parse(uri: str) -> Source:
+    """Return the source that `uri` names; LoaderError SpecInvalid when it is none."""
+    try:
+        return parse_source(uri)
+    except SourceURIError as error:
+        raise LoaderError(Reason.SPEC_INVALID, str(error)) from error
+
+
+def resolve(source: Source, access: Access) -> Resolved:
+    """Return what `source` holds at this moment; the kinds' own `resolve` say what can go wrong."""
+    if access.secret is not None:
+        access.secret.check_exists()
+    match source:
+        case S3Source():
+            return s3.resolve(source, access)
+        case HuggingFaceSource():
+            return hugging_face.resolve(source, access)
+        case FileSource():
+            return files.resolve(source, access)

@@ -1,0 +1,249 @@
+"""S3 and what speaks its protocol: an object that is an archive, or a prefix that holds the files.
+
+boto3 signs and finds credentials; its errors become the loader's here and nowhere else. Every read names the ETag that
+was resolved (If-Match), so that an object that is replaced meanwhile is noticed and never mixed.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+from urllib3.exceptions import HTTPError as ConnectionBrokenError
+
+from whisper_contract.reasons import Reason
+from whisper_contract.uris import S3Source
+from whisper_loader.errors import LoaderError
+from whisper_loader.model.layout import find_model
+from whisper_loader.secrets import SecretFolder
+from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.sources.endpoints import check_endpoint
+from whisper_loader.sources.retrying import ResumingStream, retry
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+_SECRET_KEYS = "aws_access_key_id and aws_secret_access_key, or credentials (an AWS profile file)"  # noqa: S105  (names)
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; a reply without a body becomes a bare number.
+_REASONS = (
+    (Reason.SOURCE_NOT_FOUND, {"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "NotFound", "404", "405"}),
+    (Reason.SOURCE_NOT_FOUND, {"MethodNotAllowed", "InvalidBucketName", "PermanentRedirect", "301"}),
+    (Reason.SOURCE_NOT_FOUND, {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}),
+    (
+        Reason.UNAUTHORIZED,
+        {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403", "401"},
+    ),
+    (Reason.UNAUTHORIZED, {"InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "AllAccessDisabled"}),
+    (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412"}),
+    (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
+)
+_REASON_BY_CODE = {code: reason for reason, codes in _REASONS for code in codes}
+_HINTS = {
+    "PermanentRedirect": "the bucket is in another region or behind another endpoint",
+    "301": "the bucket is in another region or behind another endpoint",
+    "AuthorizationHeaderMalformed": "the bucket is in another region",
+    "NoSuchBucket": "there is no such bucket",
+    "NoSuchKey": "there is no such object in the bucket",
+    "NoSuchVersion": "the object has no such version",
+    "InvalidAccessKeyId": "the access key is not known there",
+    "SignatureDoesNotMatch": "the secret access key is wrong",
+    "ExpiredToken": "the session token has expired",
+    "AccessDenied": "these credentials may not read it",
+    "PreconditionFailed": "it was replaced while it was being read",
+}
+
+
+def resolve(source: S3Source, access: Access) -> Resolved:
+    """Return what `source` holds now.
+
+    Raises:
+        LoaderError: SourceNotFound, Unauthorized, SecretKeyMissing, SourceUnreachable, SpecInvalid, UnsupportedFormat.
+    """
+    client = make_client(access)
+    if source.is_prefix:
+        return _resolve_prefix(client, source, access)
+    return _resolve_object(client, source, access)
+
+
+def make_client(access: Access) -> "S3Client":
+    """Return a client with the credentials that `access` leads to. It does not retry: `retrying` does."""
+    config = Config(
+        connect_timeout=access.deadline.remaining(_CONNECT_SECONDS),
+        read_timeout=access.deadline.remaining(_READ_SECONDS),
+        retries={"total_max_attempts": 1},
+        signature_version=UNSIGNED if access.anonymous else None,
+        # A service under an address of its own seldom has one more for each bucket.
+        s3={"addressing_style": "path" if access.endpoint else "auto"},
+        # Checksums of newer SDKs, which other services than AWS's refuse when they are not asked for.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    endpoint = None if access.endpoint is None else check_endpoint(access.endpoint)
+    with s3_errors("the S3 client"):
+        session = _session(None if access.anonymous else access.secret)
+        region = access.region or session.region_name or "us-east-1"
+        return session.client("s3", config=config, endpoint_url=endpoint, region_name=region)
+
+
+def _session(secret: SecretFolder | None) -> boto3.session.Session:
+    """Credentials from the Secret, or boto3's own chain."""
+    if secret is None:
+        return boto3.session.Session()
+    key_id, secret_key = secret.get("aws_access_key_id"), secret.get("aws_secret_access_key")
+    if key_id and secret_key:
+        return boto3.session.Session(key_id, secret_key, secret.get("aws_session_token"))
+    profile_file = secret.file("credentials")
+    if profile_file is None:
+        raise secret.missing(_SECRET_KEYS)
+    # Naming the profile makes botocore read the file before the environment.
+    session = botocore.session.Session(profile="default")
+    session.set_config_variable("credentials_file", str(profile_file))
+    return _checked(boto3.session.Session(botocore_session=session))
+
+
+def _checked(session: boto3.session.Session) -> boto3.session.Session:
+    try:
+        found = session.get_credentials()
+    except (BotoCoreError, ConfigParseError):
+        found = None
+    if found is None:
+        raise LoaderError(Reason.SECRET_KEY_MISSING, "the Secret's credentials file has no [default] profile with keys")
+    return session
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One state of one object."""
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None
+    size: int
+
+    @property
+    def identity(self) -> str:
+        if self.version_id is not None:
+            return str(S3Source(self.bucket, self.key, self.version_id))
+        return f"{S3Source(self.bucket, self.key)}#etag={self.etag}"
+
+
+def _resolve_object(client: "S3Client", source: S3Source, access: Access) -> Resolved:
+    # GET rather than HEAD: only its errors have a body that says why.
+    reply = retry(lambda: _get(client, str(source), _parameters(source)), access.deadline)
+    reply["Body"].close()
+    version_id = reply.get("VersionId")
+    version = _Version(
+        bucket=source.bucket,
+        key=source.key,
+        etag=reply["ETag"].strip('"'),
+        version_id=None if version_id == "null" else version_id,
+        size=reply["ContentLength"],
+    )
+    name = source.key.rpartition("/")[2]
+    return Resolved(version.identity, (_file(client, name, version, access),), is_archive=True)
+
+
+def _parameters(source: S3Source) -> dict[str, Any]:
+    version = {} if source.version_id is None else {"VersionId": source.version_id}
+    return {"Bucket": source.bucket, "Key": source.key, **version}
+
+
+def _get(client: "S3Client", what: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    with s3_errors(what):
+        reply: dict[str, Any] = dict(client.get_object(**parameters))
+        return reply
+
+
+def _resolve_prefix(client: "S3Client", source: S3Source, access: Access) -> Resolved:
+    listed = retry(lambda: _list(client, source), access.deadline)
+    if not listed:
+        raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: there are no objects below this prefix")
+    names = find_model(listed).names
+    files = tuple(_file(client, name, listed[name], access) for name in names)
+    lines = "".join(f"{name}\0{listed[name].etag}\0{listed[name].size}\n" for name in sorted(names))
+    return Resolved(f"{source}#files={hashlib.sha256(lines.encode()).hexdigest()}", files, is_archive=False)
+
+
+def _list(client: "S3Client", source: S3Source) -> dict[str, _Version]:
+    """The objects right below the prefix, by name."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.key, Delimiter="/")
+    with s3_errors(str(source)):
+        objects = [entry for page in pages for entry in page.get("Contents", [])]
+    return {
+        name: _Version(source.bucket, entry["Key"], entry["ETag"].strip('"'), None, entry["Size"])
+        for entry in objects
+        if (name := entry["Key"].removeprefix(source.key))
+    }
+
+
+def _file(client: "S3Client", name: str, version: _Version, access: Access) -> SourceFile:
+    open_at = partial(_open_at, client, version)
+    return SourceFile(name, version.size, lambda: ResumingStream(open_at, version.size, access.deadline))
+
+
+def _open_at(client: "S3Client", version: _Version, offset: int) -> ByteStream:
+    source = S3Source(version.bucket, version.key, version.version_id)
+    ranged = {"Range": f"bytes={offset}-"} if offset else {}
+    reply = _get(client, str(source), {**_parameters(source), "IfMatch": f'"{version.etag}"', **ranged})
+    return _Body(str(source), reply["Body"])
+
+
+class _Body:
+    """boto3's body, with its errors mapped."""
+
+    def __init__(self, what: str, body: Any) -> None:
+        self._what = what
+        self._body = body
+
+    def read(self, size: int, /) -> bytes:
+        with s3_errors(self._what):
+            data: bytes = self._body.read(size)
+            return data
+
+    def close(self) -> None:
+        self._body.close()
+
+
+@contextmanager
+def s3_errors(what: str) -> Iterator[None]:
+    """Map boto3's errors; `what` names the source in the sentence. boto3's own is not repeated: it may hold a URL."""
+    try:
+        yield
+    except ClientError as error:
+        raise _from_reply(what, error) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
+    except (HTTPClientError, IncompleteReadError, ResponseStreamingError, ConnectionBrokenError) as error:
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: no connection ({type(error).__name__})") from error
+    except (BotoCoreError, ValueError) as error:
+        raise LoaderError(Reason.SPEC_INVALID, f"{what}: {type(error).__name__}: the request can't be made") from error
+
+
+def _from_reply(what: str, error: ClientError) -> LoaderError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    reason = _REASON_BY_CODE.get(code) or _REASON_BY_CODE.get(str(status))
+    if reason is None:
+        reason = Reason.SOURCE_UNREACHABLE if status >= 500 else Reason.SPEC_INVALID  # noqa: PLR2004  (HTTP's own border)
+    hint = _HINTS.get(code, "S3 refused the request")
+    return LoaderError(reason, f"{what}: {hint} ({code or status})")

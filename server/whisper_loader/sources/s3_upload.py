@@ -1,0 +1,35 @@
+"""Writing to S3: what `push` does."""
+
+import threading
+from pathlib import Path
+
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError
+
+from whisper_contract.uris import S3Source
+from whisper_loader.progress import Meter
+from whisper_loader.sources.base import Access
+from whisper_loader.sources.s3 import make_client, s3_errors
+
+
+def upload(path: Path, destination: S3Source, access: Access, meter: Meter) -> None:
+    """Upload one file, in parts when it is large.
+
+    Raises:
+        LoaderError: SourceNotFound for a missing bucket, Unauthorized, SourceUnreachable, …
+    """
+    client = make_client(access)
+    lock = threading.Lock()
+
+    def count(transferred: int) -> None:
+        # boto3 calls from its own threads.
+        with lock:
+            meter.advance(transferred)
+
+    with s3_errors(str(destination)):
+        try:
+            client.upload_file(str(path), destination.bucket, destination.key, Callback=count)
+        except S3UploadFailedError as error:
+            if isinstance(error.__context__, ClientError):
+                raise error.__context__ from error
+            raise

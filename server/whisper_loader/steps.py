@@ -1,0 +1,153 @@
+"""The three steps of a pull, each of which works on the staging folder of its pod: pull, convert, publish.
+
+In a Job each runs in a container of its own; by hand all three run in one process.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ctranslate2 import __version__ as ctranslate2_version
+
+from whisper_contract.manifest import Manifest, Provenance
+from whisper_contract.reasons import Reason
+from whisper_contract.uris import Source
+from whisper_loader.errors import LoaderError
+from whisper_loader.fetch import fetch
+from whisper_loader.log import logger
+from whisper_loader.model.convert import convert
+from whisper_loader.model.ct2 import read_header
+from whisper_loader.model.documents import invalid
+from whisper_loader.model.layout import PUBLISHED_FILES, WEIGHTS, ModelFormat, find_model
+from whisper_loader.model.validate import validate
+from whisper_loader.progress import Meter
+from whisper_loader.sources.base import Access
+from whisper_loader.sources.resolve import resolve
+from whisper_loader.store import records
+from whisper_loader.store.artifacts import Artifact, find_artifact, hash_files, publish
+from whisper_loader.store.staging import Staging, State
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a pull ends with.
+
+    Attributes:
+        artifact: where it is and what its manifest says.
+        source: what this pull's source resolved to (the manifest names the first publisher's).
+        format: what the source held.
+    """
+
+    artifact: Artifact
+    source: str
+    format: str
+
+
+def pull_step(
+    staging: Staging, source: Source, access: Access, meter: Meter, *, sha256: str | None, quantization: str | None
+) -> None:
+    """Resolve the source and, unless the store has what it resolves to, bring it into the staging folder.
+
+    Raises:
+        LoaderError: every reason that the table gives to pull.
+        OSError: of the volume.
+    """
+    staging.prepare()
+    resolved = resolve(source, access)
+    key = records.record_key(resolved.identity, access.endpoint, quantization)
+    state = State(source=resolved.identity, record_key=key, quantization=quantization)
+    if (known := records.find(staging.store, key, sha256)) is not None:
+        record, artifact = known
+        logger.info("%s is published already: %s", resolved.identity, artifact.path)
+        staging.save(replace(state, format=record.format, published=record.digest))
+        return
+    logger.info("pulling %s (%d bytes)", resolved.identity, resolved.size)
+    archive_sha256 = fetch(resolved, staging.source, sha256, meter)
+    folder = top_folder(staging.source)
+    found = find_model(entry.name for entry in (staging.source / folder).iterdir() if entry.is_file())
+    staging.save(replace(state, archive_sha256=archive_sha256, format=found.format, model_folder=folder))
+
+
+def top_folder(directory: Path) -> str:
+    """Return the name of the one folder that an archive packed everything into, "." when there is none."""
+    entries = list(directory.iterdir())
+    return entries[0].name if len(entries) == 1 and entries[0].is_dir() else "."
+
+
+def convert_step(staging: Staging, meter: Meter, quantization: str | None) -> None:
+    """Make a CTranslate2 model of what was pulled, or take it over when it is one.
+
+    `quantization` must be what the pull was told: the store remembers the source under it.
+
+    Raises:
+        LoaderError: InvalidModel, SpecInvalid, OutOfSpace, …
+        OSError: of the volume.
+    """
+    state = staging.load()
+    if quantization != state.quantization:
+        message = f"pull was told the quantization {state.quantization}, and convert {quantization}"
+        raise LoaderError(Reason.SPEC_INVALID, message)
+    if state.published is not None:
+        return
+    source = staging.source / state.model_folder
+    if state.format == ModelFormat.TRANSFORMERS:
+        logger.info("converting to CTranslate2 (%s)", quantization or "the checkpoint's own type")
+        convert(source, staging.model, quantization, meter)
+        staging.amend(converter=f"ctranslate2 {ctranslate2_version}")
+        return
+    check_keeps_quantization(source, quantization)
+    for name in PUBLISHED_FILES:
+        if (source / name).is_file():
+            (source / name).rename(staging.model / name)
+
+
+def check_keeps_quantization(source: Path, wanted: str | None) -> None:
+    """Raise LoaderError InvalidModel when a model that is converted already has other weights than were asked for."""
+    if wanted is None:
+        return
+    actual = read_header(source / WEIGHTS).quantization
+    if wanted not in (actual, actual.partition("_")[0]):
+        raise invalid(
+            f"the model is in CTranslate2's format already, with {actual} weights: {wanted} can't be made of it"
+        )
+
+
+def publish_step(staging: Staging, meter: Meter) -> Published:
+    """Check the model, publish it, remember its source, and clear the staging folder.
+
+    Raises:
+        LoaderError: InvalidModel, …
+        OSError: of the volume.
+    """
+    state = staging.load()
+    if state.published is not None:
+        artifact = _artifact_of(staging, state.published)
+    else:
+        artifact = publish(staging.store, staging.model, _manifest(staging, state, meter))
+        record = records.Record(artifact.manifest.digest, state.source, str(state.format), state.archive_sha256)
+        records.write(staging.store, state.record_key, record)
+    staging.discard()
+    return Published(artifact, state.source, str(state.format))
+
+
+def _artifact_of(staging: Staging, digest: str) -> Artifact:
+    artifact = find_artifact(staging.store, digest)
+    if artifact is None:
+        raise LoaderError(
+            Reason.INTERNAL_ERROR, "the artifact was removed while it was being looked up; the next attempt pulls"
+        )
+    return artifact
+
+
+def _manifest(staging: Staging, state: State, meter: Meter) -> Manifest:
+    facts = validate(staging.model)
+    return Manifest(
+        files=hash_files(staging.model, PUBLISHED_FILES, meter),
+        format=ModelFormat.CTRANSLATE2,
+        quantization=facts.quantization,
+        mel_bins=facts.mel_bins,
+        languages=facts.languages,
+        multilingual=facts.multilingual,
+        converter=state.converter,
+        provenance=Provenance(state.source, datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")),
+    )
