@@ -70,7 +70,6 @@ def kubelet(cgroup_root: str) -> dict[str, Any]:
         "cgroupRoot": cgroup_root,
         "failCgroupV1": False,
         "failSwapOn": False,
-        "localStorageCapacityIsolation": False,
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%"},
         "nodeStatusUpdateFrequency": "4s",

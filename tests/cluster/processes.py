@@ -38,11 +38,14 @@ class Process:
         with suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
         fields = _stat(self.pid)
-        return fields is not None and fields[0] != "Z" and int(fields[19]) == self.began
+        if fields is None or int(fields[19]) != self.began:
+            return False
+        # A zombie whose other threads still end holds its sockets yet: whoever listens there next would be refused.
+        return fields[0] != "Z" or int(fields[17]) > 1
 
 
 def _stat(pid: int) -> list[str] | None:
-    """What follows the name in /proc/PID/stat: the state first, the start time as the 20th."""
+    """What follows the name in /proc/PID/stat: the state first, the number of threads 18th, the start time 20th."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

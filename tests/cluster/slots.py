@@ -28,7 +28,7 @@ class Slot:
     @property
     def name(self) -> str:
         """Its link on the host and its top cgroup."""
-        return f"whisper-{self.number}"
+        return f"whisper-{self.number:02}"
 
     @property
     def host(self) -> str:
