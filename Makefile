@@ -63,9 +63,10 @@ e2e: setup ## The whole way on a real kubelet (root)
 
 ##@ Building
 .PHONY: manifests
-manifests: setup ## Copy the resource into the chart and render the chart's golden files anew
+manifests: setup ## Copy the resource into the chart, and write the golden files of chart and operator anew
 	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
 	@$(BIN)/python -m tests.support.chart
+	@$(BIN)/python -m tests.support.objects
 
 ##@ A cluster to play with
 .PHONY: cluster-up cluster-down kubeconfig

@@ -89,7 +89,7 @@ def _arguments(model: Model, artifact: Artifact) -> list[str]:
     arguments = [
         *("--model", str(PurePosixPath(STORE_MOUNT, artifact.path))),
         *("--model-name", ",".join(server.model_names or (model.name,))),
-        *("--device", server.device_in_use),
+        *("--device", server.device_in_use.value),
     ]
     if server.compute_type:
         arguments += ["--compute-type", ",".join(server.compute_type)]

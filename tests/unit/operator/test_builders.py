@@ -1,0 +1,188 @@
+"""What is made for a WhisperModel: as the golden files say, and what must hold whatever the spec."""
+
+import copy
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.objects import ARTIFACT, CASES, SETTINGS, case_model, golden_text, made_for, model_of
+from tests.support.objects import GOLDEN as GOLDEN_FILES
+from tests.unit.operator.things import SOURCE
+from whisper_operator.api.model import Model
+from whisper_operator.builders.claim import build_claim
+from whisper_operator.builders.deployment import build_deployment
+from whisper_operator.builders.job import build_job
+from whisper_operator.builders.placement import PullPlacement
+
+LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+names = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
+words = st.from_regex(r"[a-z]{1,8}", fullmatch=True)
+some_words = st.dictionaries(words, words, max_size=2)
+tolerations = st.lists(st.fixed_dictionaries({"key": words, "operator": st.just("Exists")}), max_size=2)
+resources = st.fixed_dictionaries({}, optional={"requests": st.just({"cpu": 1}), "limits": st.just({"memory": "1Gi"})})
+placements = st.fixed_dictionaries({}, optional={"nodeSelector": some_words, "tolerations": tolerations})
+pulls = st.builds(dict.__or__, placements, st.fixed_dictionaries({}, optional={"resources": resources}))
+servers = st.builds(
+    dict.__or__,
+    placements,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "replicas": st.integers(0, 5),
+            "image": words,
+            "podLabels": some_words,
+            "env": st.lists(st.fixed_dictionaries({"name": words}), max_size=2),
+            "gpu": st.fixed_dictionaries({"count": st.integers(0, 1)}),
+            "resources": resources,
+            "serviceAccountName": words,
+        },
+    ),
+)
+specs = st.fixed_dictionaries({"source": st.just(SOURCE)}, optional={"pull": pulls, "server": servers})
+models = st.builds(model_of, specs, names)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_made_is_as_the_golden_file_says(case: str) -> None:
+    assert golden_text(case) == (GOLDEN_FILES / f"{case}.yaml").read_text(), "after a change: make manifests"
+
+
+@given(models, st.integers(1, 10**6))
+def test_every_name_is_a_dns_label_of_at_most_63_characters(model: Model, attempt: int) -> None:
+    made = [*made_for(model), build_job(model, SETTINGS, attempt, PullPlacement.ANYWHERE)]
+    for one in made:
+        assert LABEL.fullmatch(one["metadata"]["name"])
+
+
+@given(models)
+def test_building_changes_nothing_of_the_spec(model: Model) -> None:
+    before = copy.deepcopy(msgspec.to_builtins(model.spec))
+    for one in made_for(model):
+        one.clear()
+    assert msgspec.to_builtins(model.spec) == before
+
+
+@given(models)
+def test_everything_is_owned_by_the_model_and_found_by_its_label(model: Model) -> None:
+    for one in made_for(model):
+        assert one["metadata"]["ownerReferences"] == [model.owner_reference]
+        assert one["metadata"]["labels"]["stt.whisper-operator.io/model"] == model.name
+
+
+@given(models)
+def test_every_pod_keeps_to_the_restricted_standard_and_has_no_api_token(model: Model) -> None:
+    for pod in (one["spec"]["template"]["spec"] for one in made_for(model) if "template" in one["spec"]):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+
+
+@given(models)
+def test_the_selector_matches_the_server_pods_and_no_pull(model: Model) -> None:
+    deployment, pull = (
+        build_deployment(model, SETTINGS, ARTIFACT),
+        build_job(model, SETTINGS, 1, PullPlacement.ANYWHERE),
+    )
+    assert deployment is not None
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= labels_of_pods(deployment).items()
+    assert not selector.items() <= labels_of_pods(pull).items()
+
+
+def labels_of_pods(owner: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = owner["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def test_a_named_claim_is_never_made() -> None:
+    assert build_claim(model_of({"source": SOURCE, "cache": {"claimName": "theirs"}})) is None
+
+
+def test_there_is_no_deployment_before_there_is_an_artifact() -> None:
+    assert build_deployment(model_of({"source": SOURCE}), SETTINGS, None) is None
+
+
+def pull_pod(spec: dict[str, Any], where: PullPlacement) -> dict[str, Any]:
+    pod: dict[str, Any] = build_job(model_of({"source": SOURCE, **spec}), SETTINGS, 1, where)["spec"]["template"][
+        "spec"
+    ]
+    return pod
+
+
+PLACED = {
+    "server": {"nodeSelector": {"pool": "gpu"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]},
+    "pull": {"nodeSelector": {"zone": "a"}},
+}
+
+
+def test_a_shared_volume_lets_the_pull_stay_off_the_servers_nodes() -> None:
+    pod = pull_pod(PLACED, PullPlacement.ANYWHERE)
+    assert pod["nodeSelector"] == {"zone": "a"}
+    assert "tolerations" not in pod
+
+
+def test_a_pull_that_nobody_placed_prefers_nodes_without_gpus() -> None:
+    affinity = pull_pod({}, PullPlacement.ANYWHERE)["affinity"]["nodeAffinity"]
+    (preferred,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    (expression,) = preferred["preference"]["matchExpressions"]
+    assert expression == {"key": "nvidia.com/gpu.present", "operator": "DoesNotExist"}
+
+
+def test_a_volume_of_one_node_takes_the_pull_where_servers_may_run_without_a_gpu() -> None:
+    pod = pull_pod(PLACED, PullPlacement.LIKE_SERVERS)
+    assert pod["nodeSelector"] == {"pool": "gpu", "zone": "a"}
+    assert pod["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert "affinity" not in pod
+    assert "nvidia.com/gpu" not in str(pod["initContainers"])
+
+
+def test_running_servers_draw_the_pull_to_their_node() -> None:
+    affinity = pull_pod({}, PullPlacement.WITH_SERVERS)["affinity"]
+    (term,) = affinity["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+
+
+def test_without_a_pod_security_context_volumes_belong_to_the_images_group() -> None:
+    assert pull_pod({}, PullPlacement.ANYWHERE)["securityContext"]["fsGroup"] == 10001
+
+
+def test_an_empty_pod_security_context_leaves_groups_to_the_cluster() -> None:
+    assert "fsGroup" not in pull_pod({"podSecurityContext": {}}, PullPlacement.ANYWHERE)["securityContext"]
+
+
+@pytest.mark.parametrize(
+    ("server", "device", "gpus"),
+    [
+        ({}, "cuda", "1"),
+        ({"device": "cpu"}, "cpu", None),
+        ({"gpu": {"count": 0}}, "cpu", None),
+        ({"device": "cuda"}, "cuda", "1"),
+    ],
+    ids=str,
+)
+def test_the_device_follows_the_gpu(server: dict[str, Any], device: str, gpus: str | None) -> None:
+    deployment = build_deployment(model_of({"source": SOURCE, "server": server}), SETTINGS, ARTIFACT)
+    assert deployment is not None
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["args"][container["args"].index("--device") + 1] == device
+    assert container["resources"].get("limits", {}).get("nvidia.com/gpu") == gpus
+
+
+def test_the_job_of_one_case_reads_the_source_from_its_own_store() -> None:
+    """Kubelet hangs on two volumes of one claim, so the store's volume is mounted twice instead."""
+    job = next(one for one in made_for(case_model("own-volume")) if one["kind"] == "Job")
+    pod = job["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["models", "tmp"]
+    mounted = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounted["/volumes/shared-models"] == mounted["/models"] == "models"

@@ -1,0 +1,132 @@
+"""Reading specs: the schema's defaults, what cannot be read, and the hash that tells one pull from another."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.whispermodels import Node, nodes, schema
+from tests.unit.operator.things import SOURCE, model
+from whisper_operator.api.inputs import inputs_hash, source_uri
+from whisper_operator.api.model import InvalidModel, parse_model
+from whisper_operator.api.spec import HuggingFace, Spec, SpecError, Volume, parse_spec
+from whisper_operator.api.status import Status
+
+PARTS = {"source.huggingFace": HuggingFace, "source.volume": Volume}
+
+
+def fields_of(kind: Any, path: str = "") -> dict[str, Any]:
+    """Every field of a part of the spec, and of the parts in it, with its type."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        here = f"{path}.{field.encode_name}".lstrip(".")
+        found[here] = field
+        for inner in (field.type, *getattr(field.type, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                found |= fields_of(inner, here)
+    return found
+
+
+SPEC_SCHEMA: Node = schema()["properties"]["spec"]
+
+
+def test_every_field_of_the_schema_is_read_and_no_other() -> None:
+    # A field of a list's items, or in objects that go to pods as they are, is the pod's business.
+    of_schema = {path for path, _ in nodes(SPEC_SCHEMA) if not any(mark in path for mark in ("[]", "{}"))}
+    ours = {path for path in fields_of(Spec) if ".env." not in path and ".imagePullSecrets." not in path}
+    assert ours == of_schema
+
+
+def test_defaults_are_those_of_the_schema() -> None:
+    defaults = {
+        path: node["default"] for path, node in nodes(SPEC_SCHEMA) if "default" in node and node["default"] != {}
+    }
+    defaults = {path: value for path, value in defaults.items() if "[]" not in path}
+    ours = fields_of(Spec)
+    assert {path: msgspec.to_builtins(ours[path].default) for path in defaults} == defaults
+
+
+def test_every_field_of_the_status_is_in_the_schema() -> None:
+    of_schema = {path.replace("[]", "") for path, _ in nodes(schema()["properties"]["status"])}
+    assert set(fields_of(Status)) <= of_schema
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (None, "Expected `object`"),
+        ({}, "missing required field `source`"),
+        ({"source": {}}, "exactly one"),
+        ({"source": {**SOURCE, "volume": {"claimName": "c"}}}, "exactly one"),
+        ({"source": SOURCE, "server": {"replicas": "two"}}, "spec.server.replicas"),
+        ({"source": SOURCE, "server": {"device": "tpu"}}, "spec.server.device"),
+    ],
+    ids=str,
+)
+def test_a_spec_that_cannot_be_names_the_field(spec: Any, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        parse_spec(spec)
+
+
+def test_a_model_with_such_a_spec_is_still_a_model() -> None:
+    metadata = {"name": "m", "namespace": "n", "uid": "u", "generation": 2, "creationTimestamp": "t"}
+    found = parse_model({"metadata": metadata, "spec": {"source": {}}})
+    assert isinstance(found, InvalidModel)
+    assert found.generation == 2
+
+
+def test_a_status_of_somebody_elses_making_is_started_anew() -> None:
+    metadata = {"name": "m", "namespace": "n", "uid": "u", "generation": 2, "creationTimestamp": "t"}
+    found = parse_model({"metadata": metadata, "spec": {"source": SOURCE}, "status": {"conditions": "fine"}})
+    assert found.status == Status()
+
+
+@pytest.mark.parametrize(
+    ("source", "uri"),
+    [
+        ({"s3": {"bucket": "abc", "key": "a b/"}}, "s3://abc/a%20b/"),
+        ({"s3": {"bucket": "abc", "key": "k", "versionId": "1/2"}}, "s3://abc/k?versionId=1%2F2"),
+        ({"huggingFace": {"repo": "openai/whisper-tiny"}}, "hf://openai/whisper-tiny@main"),
+        ({"volume": {"claimName": "c", "path": "a/b c"}}, "file:///volumes/c/a/b%20c"),
+        ({"volume": {"claimName": "c"}}, "file:///volumes/c"),
+    ],
+    ids=str,
+)
+def test_the_source_as_a_uri(source: dict[str, Any], uri: str) -> None:
+    assert source_uri(model(source=source).spec.source) == uri
+
+
+BEFORE = model()
+
+SAME_PULL: list[dict[str, Any]] = [
+    {"server": {"image": "other", "replicas": 5, "nodeSelector": {"a": "b"}}},
+    {"pull": {"resources": {"limits": {"memory": "9Gi"}}, "timeoutSeconds": 61}},
+    {"podSecurityContext": {"runAsUser": 5}},
+    {"cache": {"size": "1Ti"}},
+    {"source": {"s3": {**SOURCE["s3"], "anonymous": False}}},
+]
+OTHER_PULL: list[dict[str, Any]] = [
+    {"sha256": "0" * 64},
+    {"conversion": {"quantization": "int8"}},
+    {"source": {"s3": {**SOURCE["s3"], "key": "other"}}},
+    {"source": {"s3": {**SOURCE["s3"], "versionId": "2"}}},
+    {"source": {"s3": {**SOURCE["s3"], "endpoint": "http://other"}}},
+    {"source": {"s3": {**SOURCE["s3"], "region": "other"}}},
+    {"source": {"s3": {**SOURCE["s3"], "anonymous": True}}},
+    {"source": {"s3": {**SOURCE["s3"], "secretRef": {"name": "keys"}}}},
+]
+
+
+@pytest.mark.parametrize("change", SAME_PULL, ids=str)
+def test_images_resources_and_placement_pull_nothing_anew(change: dict[str, Any]) -> None:
+    assert inputs_hash(model(**change).spec) == BEFORE.inputs
+
+
+@pytest.mark.parametrize("change", OTHER_PULL, ids=str)
+def test_another_source_or_conversion_is_another_pull(change: dict[str, Any]) -> None:
+    assert inputs_hash(model(**change).spec) != BEFORE.inputs
+
+
+def test_the_hash_never_changes_between_versions_of_the_operator() -> None:
+    """A change here makes every installed WhisperModel be pulled anew at an upgrade."""
+    assert BEFORE.inputs == "dc39ba3029c10fed1b09e1abfb220931"
