@@ -1,0 +1,56 @@
+"""One cluster for the session: images loaded, an S3 server beside it, the operator installed by helm."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.images import build_images
+from tests.support.s3 import S3Server
+
+from tests.cluster.cluster import Cluster
+from tests.e2e.place import Place
+from tests.support import chart
+from tests.support.archives import Archives
+from tests.support.release import VERSION
+
+OPERATOR_NAMESPACE = "whisper-operator"
+BUCKET = "models"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    archives = build_images()
+    with Cluster.start() as running:
+        running.load_image(*archives.values())
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3(cluster: Cluster) -> Iterator[S3Server]:
+    with S3Server.start(host=cluster.host_address) as server:
+        server.create_bucket(BUCKET)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster) -> str:
+    """The operator's namespace; the operator runs there as the chart installs it."""
+    chart.helm(
+        *("upgrade", "--install", "whisper-operator", str(chart.CHART), f"--kubeconfig={cluster.kubeconfig}"),
+        *(f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace", "--set=images.registry=localhost"),
+        *(f"--set=images.{part}.tag={VERSION}" for part in ("operator", "loader", "server")),
+        *("--wait", "--timeout=90s"),
+    )
+    return OPERATOR_NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    return Archives(tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture
+def place(cluster: Cluster, s3: S3Server, operator: str, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A namespace of the test's own, with the right credentials in the Secret `s3-credentials` and volumes to claim."""
+    with Place.made(cluster, s3, Path(request.node.name).name) as made:
+        yield made
