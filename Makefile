@@ -62,7 +62,10 @@ e2e: setup ## The whole way on a real kubelet (root)
 	@$(BIN)/python -m pytest tests/e2e
 
 ##@ Building
-.PHONY: manifests
+.PHONY: images manifests
+images: setup ## Build the three images without a container engine, and print where their archives are (root)
+	@$(BIN)/python -m tests.cluster.images
+
 manifests: setup ## Copy the resource into the chart, and write the golden files of chart and operator anew
 	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
 	@$(BIN)/python -m tests.support.chart

@@ -66,7 +66,7 @@ def buildah(*arguments: str, what: str) -> str:
 
 def _build(parts: list[str], archives: dict[str, Path]) -> None:
     packages.ensure(packages.IMAGES)
-    say(f"building images: {', '.join(parts)} (two minutes, once a machine; half a minute after a change)")
+    say(f"building images: {', '.join(parts)} (three minutes on 2 cores at first, less than one after a change)")
     found = wheels()
     _provide_base()
     for part in parts:
