@@ -1,0 +1,198 @@
+"""Conditions from situations: each of the five, for each situation that there is."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.operator.things import DIGEST, NOW, model, published_status
+from whisper_contract.progress import Progress
+from whisper_operator.api.model import InvalidModel
+from whisper_operator.api.names import ModelKey
+from whisper_operator.api.reasons import Finding
+from whisper_operator.api.status import Artifact, Phase, Status, parse_status
+from whisper_operator.reconcile import events
+from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
+from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.serving import Serving
+from whisper_operator.reconcile.statuses import build_invalid_status, build_status
+
+ARTIFACT = Artifact(digest=DIGEST, short_digest="a" * 12, path="artifacts/" + "a" * 64)
+PULL = Pulling(Phase.PULLING, Finding("Pulling"), attempt=1)
+FAIL = Pulling(Phase.FAILED, Finding("Unauthorized"))
+WAIT = Pulling(Phase.WAITING, Finding("WaitingForPeer"))
+STUCK = Pulling(Phase.PULLING, Finding("Unschedulable"), attempt=1)
+RETRY = Pulling(Phase.PULLING, Finding("Pulling"), attempt=2, earlier=Finding("Unauthorized"))
+BLOCK = Pulling(Phase.BLOCKED, Finding("ClaimNotFound"))
+DONE = Pulling(Phase.PUBLISHED, Finding("Published"), artifact=ARTIFACT)
+
+UP = Serving(1, 1, 1, Finding("ServersReady"), settled=True)
+ROLLING = Serving(1, 2, 1, Finding("RollingOut"))
+STARTING = Serving(1, 1, 0, Finding("RollingOut"))
+BROKEN = Serving(1, 1, 0, Finding("WarmUpFailed"))
+HALF_BROKEN = Serving(1, 2, 1, Finding("WarmUpFailed"))
+MISSING = Serving(1, 1, 0, Finding("ArtifactMissing"))
+ZERO = Serving(0, 0, 0, Finding("ScaledToZero"), settled=True)
+REFUSED = Finding("PodsForbidden", "quota")
+
+# Situation → ArtifactReady, Available, Progressing, Degraded, Ready; + or - and the reason.
+TABLE: dict[str, tuple[Situation, str]] = {
+    "pulling": (Situation(PULL, None), "-Pulling -Pulling +Pulling -Pulling -Pulling"),
+    "waiting for a peer": (
+        Situation(WAIT, None),
+        "-WaitingForPeer -WaitingForPeer +WaitingForPeer -WaitingForPeer -WaitingForPeer",
+    ),
+    "no claim": (
+        Situation(BLOCK, None),
+        "-ClaimNotFound -ClaimNotFound -ClaimNotFound +ClaimNotFound -ClaimNotFound",
+    ),
+    "the pull's pod finds no node": (
+        Situation(STUCK, None),
+        "-Unschedulable -Unschedulable -Unschedulable +Unschedulable -Unschedulable",
+    ),
+    "the pull failed": (
+        Situation(FAIL, None),
+        "-Unauthorized -Unauthorized -Unauthorized +Unauthorized -Unauthorized",
+    ),
+    "the next attempt runs": (Situation(RETRY, None), "-Pulling -Pulling +Pulling +Unauthorized -Pulling"),
+    "published, no servers yet": (Situation(DONE, None), "+Published -RollingOut +RollingOut -RollingOut -RollingOut"),
+    "servers start": (Situation(DONE, STARTING), "+Published -RollingOut +RollingOut -RollingOut -RollingOut"),
+    "servers are replaced": (Situation(DONE, ROLLING), "+Published +ServersReady +RollingOut -RollingOut -RollingOut"),
+    "ready": (Situation(DONE, UP), "+Published +ServersReady -ServersReady -ServersReady +ServersReady"),
+    "scaled to zero": (Situation(DONE, ZERO), "+Published -ScaledToZero -ScaledToZero -ScaledToZero +ScaledToZero"),
+    "servers do not warm up": (
+        Situation(DONE, BROKEN),
+        "+Published -WarmUpFailed -WarmUpFailed +WarmUpFailed -WarmUpFailed",
+    ),
+    "new servers do not warm up, old ones serve": (
+        Situation(DONE, HALF_BROKEN),
+        "+Published +ServersReady -WarmUpFailed +WarmUpFailed -WarmUpFailed",
+    ),
+    "the artifact is missing": (
+        Situation(DONE, MISSING),
+        "+Published -ArtifactMissing +ArtifactMissing -ArtifactMissing -ArtifactMissing",
+    ),
+    "a new one is pulled while the old one serves": (
+        Situation(PULL, UP),
+        "-Pulling +ServersReady +Pulling -Pulling -Pulling",
+    ),
+    "a new one cannot be pulled while the old one serves": (
+        Situation(FAIL, UP),
+        "-Unauthorized +ServersReady -Unauthorized +Unauthorized -Unauthorized",
+    ),
+    "an object is refused": (
+        Situation(DONE, UP, REFUSED),
+        "+Published +ServersReady -PodsForbidden +PodsForbidden -PodsForbidden",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_what_the_conditions_say(case: str) -> None:
+    situation, said = TABLE[case]
+    found = conditions(situation)
+    assert " ".join(("+" if stands else "-") + finding.reason for stands, finding in found.values()) == said
+    assert list(found) == ["ArtifactReady", "Available", "Progressing", "Degraded", "Ready"]
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_what_is_ready_is_never_degraded_or_progressing(case: str) -> None:
+    found = {kind: stands for kind, (stands, _) in conditions(TABLE[case][0]).items()}
+    if found["Ready"]:
+        assert not found["Progressing"]
+        assert not found["Degraded"]
+        assert found["ArtifactReady"]
+
+
+def status_of(situation: Situation, previous: Status | None = None, progress: Progress | None = None) -> Status:
+    before = (previous or Status()).to_json()
+    served = situation.pulling.artifact
+    return build_status(model(status=before), situation, served, progress, NOW)
+
+
+def test_the_time_of_transition_moves_only_with_the_status() -> None:
+    first = as_conditions(conditions(Situation(PULL, None)), Status(), 1, NOW)
+    later = NOW + timedelta(minutes=5)
+    second = as_conditions(conditions(Situation(FAIL, None)), Status(conditions=first), 2, later)
+    moved = {one.type for one in second if one.last_transition_time == "2026-01-01T12:05:00Z"}
+    assert moved == {"Progressing", "Degraded"}
+    assert {one.last_transition_time for one in second if one.type not in moved} == {"2026-01-01T12:00:00Z"}
+    assert {one.observed_generation for one in second} == {2}
+
+
+def test_an_unchanged_situation_is_an_unchanged_status() -> None:
+    before = status_of(Situation(DONE, UP))
+    assert status_of(Situation(DONE, UP), before) == before
+    assert parse_status(before.to_json()) == before
+
+
+def test_the_status_of_a_ready_model() -> None:
+    status = status_of(Situation(DONE, UP)).to_json()
+    del status["conditions"]
+    assert status == {
+        "observedGeneration": 1,
+        "sourceURI": "s3://models/whisper.tar.zst",
+        "selector": "stt.whisper-operator.io/model=m,app.kubernetes.io/component=server",
+        "replicas": 1,
+        "readyReplicas": 1,
+        "ready": "1/1",
+        "endpoints": {"grpc": "m.speech.svc:50051"},
+        "artifact": {"digest": DIGEST, "shortDigest": "a" * 12, "path": "artifacts/" + "a" * 64},
+        "target": {
+            "inputsHash": model().inputs,
+            "state": "Published",
+            "reason": "Published",
+            "digest": DIGEST,
+        },
+    }
+
+
+def test_progress_is_in_the_status_while_its_step_runs() -> None:
+    pulling = Pulling(Phase.PULLING, Finding("Pulling"), attempt=2, step=("p", "pull"))
+    status = status_of(Situation(pulling, None), progress=Progress("pull", 50, 200, 10))
+    assert status.to_json()["pull"] == {
+        "attempt": 2,
+        "step": "pull",
+        "percent": 25,
+        "bytesDone": 50,
+        "bytesTotal": 200,
+        "bytesPerSecond": 10,
+        "etaSeconds": 15,
+    }
+
+
+def test_progress_of_another_step_is_left_out() -> None:
+    pulling = Pulling(Phase.PULLING, Finding("Converting"), attempt=1, step=("p", "convert"))
+    status = status_of(Situation(pulling, None), progress=Progress("pull", 200, 200, 10))
+    assert status.to_json()["pull"] == {"attempt": 1, "step": "convert"}
+
+
+def test_a_spec_that_cannot_be_read_leaves_what_runs_in_the_status() -> None:
+    before = parse_status(published_status(model()) | {"ready": "1/1", "readyReplicas": 1})
+    invalid = InvalidModel(ModelKey("n", "m"), "u", 3, before, "spec.source: missing")
+    status = build_invalid_status(invalid, NOW)
+    assert status.artifact == before.artifact
+    assert status.ready == "1/1"
+    degraded = status.condition("Degraded")
+    assert degraded is not None
+    assert (degraded.status, degraded.reason) == ("True", "SpecInvalid")
+    assert degraded.message.startswith("spec.source: missing. Correct what the message names")
+
+
+def test_an_event_is_written_when_what_there_is_to_know_changes() -> None:
+    pulling, failing, up = (status_of(Situation(*one)) for one in ((PULL, None), (FAIL, None), (DONE, UP)))
+    assert events.transition(Status(), pulling) == ("Normal", "Pulling", "The model is being pulled.")
+    warning = events.transition(pulling, failing)
+    assert warning is not None
+    assert warning[:2] == ("Warning", "Unauthorized")
+    assert events.transition(pulling, up) == ("Normal", "ServersReady", "All servers are ready.")
+
+
+def test_no_event_is_written_when_only_the_progress_moves() -> None:
+    assert events.transition(status_of(Situation(PULL, None)), status_of(Situation(RETRY, None))) is None
+
+
+def test_an_event_is_about_the_model_and_fits() -> None:
+    event = events.build_event(ModelKey("n", "m"), "u", ("Warning", "X", "y" * 5_000), "pod", NOW)
+    assert event["regarding"]["uid"] == "u"
+    assert len(event["note"]) <= 1_024
+    assert event["eventTime"] == "2026-01-01T12:00:00.000000Z"
