@@ -27,7 +27,7 @@ class Admission:
         """
         if self._inside > self._max_waiting:
             raise OverloadedError(
-                f"{self._inside - 1} requests are waiting already, as many as may: try again later",
+                f"the server is busy, and {self._max_waiting} more requests wait already: try again later",
                 _RETRY_AFTER_SECONDS,
             )
         self._change(+1)

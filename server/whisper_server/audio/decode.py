@@ -67,7 +67,8 @@ def _decode_container(
         raise InvalidRequestError(
             f"the audio is cut short or damaged: {heard.seconds:.1f} s of its {stated:.1f} s can be decoded"
         )
-    return np.concatenate(pieces).astype(np.float32) / np.float32(32_768)
+    # One step, with no whole copy in between: an hour is 230 MB.
+    return np.multiply(np.concatenate(pieces), np.float32(1 / 32_768), dtype=np.float32)
 
 
 @dataclass(slots=True)

@@ -99,7 +99,7 @@ _CONTAINERS_OF = {
     Encoding.LINEAR_PCM: (_WAV,),
     Encoding.MULAW: (_WAV,),
     Encoding.ALAW: (_WAV,),
-    Encoding.FLAC: (_FLAC, _OGG),
+    Encoding.FLAC: (_FLAC,),
     Encoding.OGG_OPUS: (_OGG,),
 }
 

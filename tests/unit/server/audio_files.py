@@ -1,0 +1,76 @@
+"""Audio for tests: the same tone in every container, encoding and kind of damage."""
+
+import io
+import wave
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+RATE = 16_000
+SECONDS = 2.0
+
+Pcm = npt.NDArray[np.int16]
+
+
+def tone(rate: int = RATE, seconds: float = SECONDS) -> Pcm:
+    """Return a tone of 440 Hz that swells and fades."""
+    time = np.arange(int(rate * seconds)) / rate
+    return np.asarray(12_000 * np.sin(2 * np.pi * 440 * time) * np.sin(np.pi * time / seconds), dtype=np.int16)
+
+
+def wav(samples: Pcm, rate: int = RATE, channels: int = 1) -> bytes:
+    """Return a WAV file of interleaved samples."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+    return buffer.getvalue()
+
+
+def encode(container: str, codec: str, rate: int = RATE) -> bytes:
+    """Return the tone in a container, written by FFmpeg."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        _add_tone(output, codec, rate)
+    return buffer.getvalue()
+
+
+def _add_tone(output: av.container.OutputContainer, codec: str, rate: int) -> None:
+    stream = output.add_stream(codec, rate=rate, layout="mono")
+    assert isinstance(stream, av.AudioStream)
+    frame = av.AudioFrame.from_ndarray(tone()[None, :], format="s16", layout="mono")
+    frame.rate = RATE
+    resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=rate)
+    for piece in (*resampler.resample(frame), *resampler.resample(None)):
+        output.mux(stream.encode(piece))
+    output.mux(stream.encode(None))
+
+
+def video_without_sound() -> bytes:
+    """Return an MP4 file with pictures only."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=25, width=64, height=64, pix_fmt="yuv420p")
+        assert isinstance(stream, av.VideoStream)
+        for _ in range(5):
+            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def video_with_sound() -> bytes:
+    """Return an MP4 file with pictures that outlast the tone."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as output:
+        pictures = output.add_stream("mpeg4", rate=25, width=64, height=64, pix_fmt="yuv420p")
+        assert isinstance(pictures, av.VideoStream)
+        _add_tone(output, "aac", RATE)
+        for _ in range(25 * 4):
+            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            output.mux(pictures.encode(picture))
+        output.mux(pictures.encode(None))
+    return buffer.getvalue()

@@ -1,0 +1,53 @@
+"""What is an artifact, and what is none."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from whisper_contract.manifest import Manifest
+from whisper_server.artifact import ArtifactMissingError, open_artifact
+
+
+def test_a_published_artifact_is_opened(published_artifact: Path) -> None:
+    artifact = open_artifact(published_artifact)
+    assert artifact.manifest.digest == published_artifact.name
+    assert artifact.manifest.multilingual
+
+
+def _cut(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def _drop_tokenizer(path: Path) -> None:
+    """Make a valid manifest of an artifact without its tokenizer."""
+    manifest = Manifest.from_json((path / "manifest.json").read_bytes())
+    files = tuple(file for file in manifest.files if file.path != "tokenizer.json")
+    (path / "manifest.json").write_bytes(replace(manifest, files=files).to_json())
+
+
+@pytest.mark.parametrize(
+    ("damage", "trouble"),
+    [
+        (shutil.rmtree, "no artifact is at .*: manifest.json: No such file or directory"),
+        (lambda path: (path / "manifest.json").unlink(), "manifest.json: No such file"),
+        (lambda path: _cut(path / "manifest.json"), "manifest.json is not valid"),
+        (lambda path: (path / "manifest.json").write_text("{}"), "not a manifest of version 1"),
+        (lambda path: (path / "model.bin").unlink(), "model.bin is missing"),
+        (lambda path: _cut(path / "model.bin"), "does not have the [0-9]+ bytes of its manifest"),
+        (_drop_tokenizer, "it lacks tokenizer.json"),
+    ],
+)
+def test_what_is_not_whole_is_no_artifact(
+    published_artifact: Path, tmp_path: Path, damage: Callable[[Path], None], trouble: str
+) -> None:
+    copy = shutil.copytree(published_artifact, tmp_path / "copy")
+    copy.chmod(0o755)
+    for file in copy.iterdir():
+        file.chmod(0o644)
+    damage(copy)
+    with pytest.raises(ArtifactMissingError, match=trouble):
+        open_artifact(copy)

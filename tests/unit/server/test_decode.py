@@ -1,0 +1,208 @@
+"""Audio in: every container and encoding that is taken, and everything that is refused with a reason."""
+
+import contextlib
+import threading
+
+import numpy as np
+import pytest
+
+from tests.unit.server import audio_files
+from tests.unit.server.audio_files import RATE, SECONDS, encode, tone, wav
+from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
+from whisper_server.audio.formats import EncodedAudio, Encoding
+from whisper_server.errors import InvalidRequestError
+
+LIMITS = DecodeLimits(max_seconds=60)
+
+
+def decoded(data: bytes, encoding: Encoding = Encoding.ANY, rate: int = 0, channels: int = 0) -> Samples:
+    return decode(EncodedAudio(data, encoding, rate, channels), LIMITS, threading.Event())
+
+
+def seconds(samples: Samples) -> float:
+    return len(samples) / SAMPLE_RATE
+
+
+def pitch(samples: Samples) -> float:
+    """Return the strongest frequency in Hz."""
+    spectrum = np.abs(np.fft.rfft(samples))
+    return float(np.argmax(spectrum)) * SAMPLE_RATE / len(samples)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [
+        ("wav", "pcm_s16le", 16_000),
+        ("wav", "pcm_f32le", 44_100),
+        ("wav", "pcm_mulaw", 8_000),
+        ("flac", "flac", 48_000),
+        ("ogg", "libopus", 48_000),
+        ("mp3", "libmp3lame", 44_100),
+        ("mp4", "aac", 16_000),
+        ("mov", "pcm_s16le", 16_000),
+        ("adts", "aac", 16_000),
+        ("webm", "libopus", 48_000),
+        ("matroska", "aac", 16_000),
+        ("amr", "libopencore_amrnb", 8_000),
+        ("aiff", "pcm_s16be", 22_050),
+        ("caf", "pcm_s16le", 16_000),
+        ("au", "pcm_s16be", 16_000),
+    ],
+)
+def test_any_container_is_recognised_by_its_first_bytes_whatever_the_rate_says(
+    container: str, codec: str, rate: int
+) -> None:
+    samples = decoded(encode(container, codec, rate), rate=11_025)
+    assert samples.dtype == np.float32
+    assert seconds(samples) == pytest.approx(SECONDS, abs=0.15)
+    assert pitch(samples) == pytest.approx(440, abs=2)
+
+
+def test_the_sound_of_a_video_is_taken() -> None:
+    assert seconds(decoded(audio_files.video_with_sound())) == pytest.approx(SECONDS, abs=0.15)
+
+
+def test_mp3_without_a_tag_is_recognised_by_its_frames() -> None:
+    data = encode("mp3", "libmp3lame", 44_100)
+    tag_bytes = 10 + int.from_bytes(data[6:10])
+    assert pitch(decoded(data[tag_bytes:])) == pytest.approx(440, abs=2)
+
+
+def test_samples_lie_between_minus_one_and_one() -> None:
+    full = np.array([32_767, -32_768] * 8_000, dtype=np.int16)
+    samples = decoded(wav(full))
+    assert samples.max() == pytest.approx(1, abs=1e-4)
+    assert samples.min() == -1
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+def test_headerless_samples_are_read_with_the_rate_given(rate: int) -> None:
+    samples = decoded(tone(rate).tobytes(), Encoding.LINEAR_PCM, rate)
+    assert seconds(samples) == pytest.approx(SECONDS, abs=0.01)
+    assert pitch(samples) == pytest.approx(440, abs=2)
+
+
+def test_headerless_channels_are_mixed() -> None:
+    stereo = np.stack([tone(), np.zeros_like(tone())], axis=1)
+    samples = decoded(stereo.tobytes(), Encoding.LINEAR_PCM, RATE, channels=2)
+    assert seconds(samples) == pytest.approx(SECONDS, abs=0.01)
+    assert np.abs(samples).max() == pytest.approx(np.abs(tone()).max() / 32_768 / 2, rel=0.05)
+
+
+def test_headerless_samples_of_no_stated_encoding_are_linear_when_a_rate_is_given() -> None:
+    assert seconds(decoded(tone().tobytes(), Encoding.ANY, RATE)) == pytest.approx(SECONDS, abs=0.01)
+
+
+@pytest.mark.parametrize(("encoding", "codec"), [(Encoding.MULAW, "pcm_mulaw"), (Encoding.ALAW, "pcm_alaw")])
+def test_headerless_telephone_encodings_are_read(encoding: Encoding, codec: str) -> None:
+    file = encode("wav", codec, 8_000)
+    samples = decoded(file[-int(SECONDS * 8_000) :], encoding, 8_000)
+    assert pitch(samples) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        (Encoding.LINEAR_PCM, wav(tone())),
+        (Encoding.MULAW, encode("wav", "pcm_mulaw", 8_000)),
+        (Encoding.FLAC, encode("flac", "flac")),
+        (Encoding.OGG_OPUS, encode("ogg", "libopus", 48_000)),
+    ],
+)
+def test_a_container_around_the_stated_encoding_is_unwrapped_and_its_rate_wins(encoding: Encoding, data: bytes) -> None:
+    samples = decoded(data, encoding, rate=44_100)
+    assert seconds(samples) == pytest.approx(SECONDS, abs=0.15)
+    assert pitch(samples) == pytest.approx(440, abs=2)
+
+
+def test_a_wav_file_whose_writer_could_not_go_back_is_read() -> None:
+    data = wav(tone())
+    streamed = data[:4] + b"\xff" * 4 + data[8:40] + b"\xff" * 4 + data[44:]
+    assert seconds(decoded(streamed)) == pytest.approx(SECONDS, abs=0.01)
+
+
+def test_silence_is_audio() -> None:
+    assert not decoded(wav(np.zeros(RATE, np.int16))).any()
+
+
+def test_not_a_number_does_not_reach_the_model() -> None:
+    header = bytearray(encode("wav", "pcm_f32le"))
+    body = np.full(RATE, np.nan, np.float32).tobytes()
+    data = bytes(header[: len(header) - int(SECONDS * RATE) * 4]) + body * int(SECONDS)
+    assert np.isfinite(decoded(data)).all()
+
+
+WAV, FLAC = wav(tone()), encode("flac", "flac")
+PLAYLISTS = {
+    "ffconcat": b"ffconcat version 1.0\nfile /etc/hostname\n",
+    "hls": b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n",
+    "sdp": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    "dash": b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
+}
+
+HOSTILE = {
+    "empty": (b"", Encoding.ANY, 0, "holds no audio"),
+    "one byte": (b"\0", Encoding.LINEAR_PCM, RATE, "not one sample"),
+    "garbage": (b"no audio at all, just text" * 100, Encoding.ANY, 0, "in no container known here"),
+    "garbage after a magic number": (b"fLaC" + bytes(range(256)) * 9, Encoding.ANY, 0, "cannot be read as FLAC"),
+    "ogg of nothing": (b"OggS" + bytes(2_000), Encoding.ANY, 0, "cannot be read as Ogg"),
+    "mp3 of nothing": (b"ID3" + bytes(2_000), Encoding.ANY, 0, "cannot be read as MP3"),
+    "sync word of nothing": (b"\xff\xfb" + bytes(2_000), Encoding.ANY, 0, "cannot be read as MP3"),
+    "wav without samples": (WAV[:44], Encoding.ANY, 0, "cut short"),
+    "wav of zero samples": (wav(np.zeros(0, np.int16)), Encoding.ANY, 0, "not one sample"),
+    "wav cut in its header": (WAV[:20], Encoding.ANY, 0, "cut short"),
+    "wav cut in half": (WAV[: len(WAV) // 2], Encoding.ANY, 0, "cut short"),
+    "wav cut in half, said to be linear": (WAV[: len(WAV) // 2], Encoding.LINEAR_PCM, RATE, "cut short"),
+    "flac cut in half": (FLAC[: len(FLAC) // 2], Encoding.FLAC, 0, "of its 2.0 s can be decoded"),
+    "flac with a hole": (FLAC[:9_000] + bytes(20_000) + FLAC[29_000:], Encoding.FLAC, 0, "of its 2.0 s"),
+    "webm cut in half": (encode("webm", "libopus", 48_000)[:12_000], Encoding.ANY, 0, "cut short"),
+    "mp4 without its index": (encode("mp4", "aac")[:9_000], Encoding.ANY, 0, "cannot be read as MP4"),
+    "video without sound": (audio_files.video_without_sound(), Encoding.ANY, 0, "holds no audio"),
+    "flac said to be linear": (FLAC, Encoding.LINEAR_PCM, RATE, "LINEAR_PCM, and it is FLAC"),
+    "wav said to be flac": (WAV, Encoding.FLAC, 0, "FLAC, and it is WAV"),
+    "samples said to be opus": (tone().tobytes(), Encoding.OGG_OPUS, RATE, "OGGOPUS, and it is something else"),
+    "samples without a rate": (tone().tobytes(), Encoding.LINEAR_PCM, 0, "sample rate of 0 Hz"),
+    "one sample a second": (tone().tobytes(), Encoding.LINEAR_PCM, 1, "sample rate of 1 Hz"),
+    "wav at one sample a second": (wav(tone(), rate=1), Encoding.ANY, 0, "sample rate of 1 Hz"),
+    "negative rate": (tone().tobytes(), Encoding.LINEAR_PCM, -16_000, "sample rate of -16000 Hz"),
+    "absurd rate": (tone().tobytes(), Encoding.LINEAR_PCM, 2**31 - 1, "sample rate of 2147483647 Hz"),
+    "too long": (wav(np.zeros(61 * 8_000, np.int16), 8_000), Encoding.ANY, 0, "longer than the 60 s"),
+    **{name: (text, Encoding.ANY, 0, "in no container known here") for name, text in PLAYLISTS.items()},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE.values(), ids=HOSTILE)
+def test_what_cannot_be_read_is_refused_with_its_trouble(case: tuple[bytes, Encoding, int, str]) -> None:
+    data, encoding, rate, trouble = case
+    with pytest.raises(InvalidRequestError, match=trouble):
+        decoded(data, encoding, rate)
+
+
+@pytest.mark.parametrize("channels", [-1, 33])
+def test_an_impossible_number_of_channels_is_refused(channels: int) -> None:
+    with pytest.raises(InvalidRequestError, match="channels cannot be read"):
+        decoded(tone().tobytes(), Encoding.LINEAR_PCM, RATE, channels)
+
+
+@pytest.mark.parametrize("text", PLAYLISTS.values(), ids=PLAYLISTS)
+def test_a_playlist_with_a_rate_is_only_noise(text: bytes) -> None:
+    assert len(decoded(text, Encoding.ANY, RATE)) == len(text) // 2
+
+
+def test_decoding_ends_early_once_its_caller_is_gone() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(InvalidRequestError):
+        decode(EncodedAudio(WAV), LIMITS, cancelled)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damage_anywhere_is_refused_or_survived(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    whole = [WAV, FLAC, encode("ogg", "libopus", 48_000), encode("mp4", "aac"), encode("webm", "libopus", 48_000)]
+    data = bytearray(whole[seed % len(whole)])
+    for position in random.integers(0, len(data), size=20):
+        data[position] = random.integers(0, 256)
+    with contextlib.suppress(InvalidRequestError):
+        assert np.isfinite(decoded(bytes(data))).all()

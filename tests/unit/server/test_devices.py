@@ -1,0 +1,57 @@
+"""Which device and arithmetic are used."""
+
+from pathlib import Path
+
+import ctranslate2
+import pytest
+
+from whisper_server.engine import devices
+from whisper_server.engine.interface import EngineError
+from whisper_server.settings import COMPUTE_TYPES
+
+CPU = {"float32", "int8", "int8_float32"}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "chosen"),
+    [
+        (("int8_float16", "float16", "int8", "float32"), "int8"),
+        (("float32", "int8"), "float32"),
+        (("float16", "default"), "default"),
+        (("auto",), "auto"),
+    ],
+)
+def test_the_first_compute_type_that_the_device_can_do_is_used(wishes: tuple[str, ...], chosen: str) -> None:
+    assert devices.choose_compute_type(wishes, CPU, "cpu") == chosen
+
+
+def test_when_the_device_can_do_none_the_sentence_says_what_it_can() -> None:
+    with pytest.raises(EngineError) as caught:
+        devices.choose_compute_type(("float16", "bfloat16"), CPU, "cpu")
+    assert str(caught.value) == (
+        "device cpu can do none of the compute types float16, bfloat16: it can do float32, int8, int8_float32"
+    )
+
+
+def test_what_ctranslate2_supports_can_be_wished_for() -> None:
+    assert devices.supported_compute_types("cpu") <= set(COMPUTE_TYPES)
+
+
+def test_auto_is_cuda_exactly_where_there_is_a_gpu() -> None:
+    assert devices.choose_device("auto") == ("cuda" if ctranslate2.get_cuda_device_count() else "cpu")
+    assert devices.choose_device("cuda") == "cuda"
+
+
+def test_a_device_that_is_not_there_is_said_in_a_sentence() -> None:
+    with pytest.raises(EngineError, match=r"^device nonsense cannot be used: "):
+        devices.supported_compute_types("nonsense")
+
+
+@pytest.mark.parametrize(("limit", "cpus"), [("max 100000", 8), ("150000 100000", 2), ("1000 100000", 1), (None, 8)])
+def test_a_containers_cpu_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, cpus: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    if limit is not None:
+        (tmp_path / "cpu.max").write_text(limit + "\n")
+    assert devices.usable_cpus(tmp_path / "cpu.max") == cpus

@@ -1,0 +1,154 @@
+"""The real engine with the real small model."""
+
+import asyncio
+import functools
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.models import RECORDINGS, spoken_text
+from tests.unit.server.waiting import until
+from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
+from whisper_server.audio.formats import EncodedAudio
+from whisper_server.engine.interface import EngineError, Task, TranscriptionRequest
+from whisper_server.engine.whisper import WhisperEngine
+from whisper_server.warm_up import warm_up
+
+ENGLISH = sorted(path.name for path in RECORDINGS.glob("en-*.flac"))
+KOREAN = sorted(path.name for path in RECORDINGS.glob("ko-*.flac"))
+
+
+@functools.cache
+def recording(name: str) -> Samples:
+    return decode(EncodedAudio((RECORDINGS / name).read_bytes()), DecodeLimits(600), threading.Event())
+
+
+@pytest.fixture
+async def engine(published_artifact: Path) -> WhisperEngine:
+    """The model, loaded anew: its queue belongs to the test's event loop."""
+    return await WhisperEngine.load(published_artifact, "cpu", ("default",), 1)
+
+
+async def text(engine: WhisperEngine, request: TranscriptionRequest) -> str:
+    return "".join(segment.text for segment in (await engine.transcribe(request)).segments)
+
+
+async def test_every_recording_is_transcribed_in_its_language(engine: WhisperEngine) -> None:
+    for name in ENGLISH + KOREAN:
+        heard = await engine.transcribe(TranscriptionRequest(recording(name)))
+        assert heard.language == name[:2]
+        assert "".join(segment.text for segment in heard.segments).strip() == spoken_text(name)
+        assert heard.inference_seconds > 0
+        assert heard.segments[0].mean_log_probability < 0
+
+
+async def test_korean_is_translated(engine: WhisperEngine) -> None:
+    translated = await text(engine, TranscriptionRequest(recording("ko-01.flac"), language="ko", task=Task.TRANSLATE))
+    assert translated.strip() == spoken_text("ko-01.flac", "english")
+
+
+async def test_the_language_given_is_the_one_written(engine: WhisperEngine) -> None:
+    heard = await engine.transcribe(TranscriptionRequest(recording("en-00.flac"), language="ko"))
+    assert heard.language == "ko"
+    assert "".join(segment.text for segment in heard.segments).strip() != spoken_text("en-00.flac")
+
+
+async def test_words_have_times_in_order_within_the_recording(engine: WhisperEngine) -> None:
+    samples = recording("en-02.flac")
+    heard = await engine.transcribe(TranscriptionRequest(samples, language="en", word_times=True))
+    words = [word for segment in heard.segments for word in segment.words]
+    assert "".join(word.text for word in words).strip() == spoken_text("en-02.flac")
+    edges = [edge for word in words for edge in (word.start, word.end)]
+    assert edges == sorted(edges)
+    assert edges[0] >= 0
+    assert edges[-1] <= len(samples) / SAMPLE_RATE + 0.1
+    assert all(0 < word.probability <= 1 for word in words)
+
+
+async def test_words_have_no_times_unless_asked_for(engine: WhisperEngine) -> None:
+    heard = await engine.transcribe(TranscriptionRequest(recording("en-02.flac")))
+    assert [segment.words for segment in heard.segments] == [()]
+
+
+async def test_pauses_are_left_out_and_times_stay_those_of_the_recording(engine: WhisperEngine) -> None:
+    pause = np.zeros(SAMPLE_RATE * 40, np.float32)
+    samples = np.concatenate([recording("en-02.flac"), pause, recording("en-05.flac")])
+    heard = await engine.transcribe(TranscriptionRequest(samples, language="en", word_times=True))
+    words = [word for segment in heard.segments for word in segment.words]
+    assert "".join(word.text for word in words if word.end < 20).strip() == spoken_text("en-02.flac")
+    assert "".join(word.text for word in words if word.start > 40).strip() == spoken_text("en-05.flac")
+
+
+async def test_long_speech_is_cut_into_windows(engine: WhisperEngine) -> None:
+    samples = np.concatenate([recording(name) for name in ENGLISH] * 5)
+    heard = await engine.transcribe(TranscriptionRequest(samples, language="en"))
+    assert len(heard.segments) > len(samples) / SAMPLE_RATE / 30
+    assert all(segment.end - segment.start <= 30 for segment in heard.segments)
+    starts = [segment.start for segment in heard.segments]
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(SAMPLE_RATE * 2, np.float32), np.zeros(1, np.float32)])
+async def test_silence_has_no_segments(engine: WhisperEngine, samples: Samples) -> None:
+    assert (await engine.transcribe(TranscriptionRequest(samples))).segments == ()
+
+
+async def test_hotwords_reach_the_model(engine: WhisperEngine) -> None:
+    plain = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), language="en"))
+    hinted = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), language="en", hotwords="radio"))
+    assert plain.segments[0].mean_log_probability != hinted.segments[0].mean_log_probability
+
+
+async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngine) -> None:
+    samples = np.concatenate([recording(name) for name in ENGLISH] * 4)
+    working = asyncio.create_task(engine.transcribe(TranscriptionRequest(samples)))
+    turns = 0
+    while not working.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert turns > 10
+    assert (await working).segments
+
+
+async def test_a_cancelled_request_leaves_the_model_before_its_next_window(engine: WhisperEngine) -> None:
+    long = TranscriptionRequest(np.concatenate([recording(name) for name in ENGLISH] * 20), language="en")
+    windows = count_windows(engine)
+    await engine.transcribe(long)
+    in_all = len(windows)
+    windows.clear()
+    given_up = asyncio.create_task(engine.transcribe(long))
+    await until(lambda: windows)
+    given_up.cancel()
+    await engine.transcribe(TranscriptionRequest(np.zeros(1, np.float32), language="en"))
+    assert len(windows) <= in_all / 2
+
+
+def count_windows(engine: WhisperEngine) -> list[object]:
+    """Return a list that grows with each window that the model works on."""
+    windows: list[object] = []
+    forward = engine._pipeline.forward
+
+    def counting(*arguments: Any) -> Any:
+        windows.append(object())
+        return forward(*arguments)
+
+    engine._pipeline.forward = counting
+    return windows
+
+
+async def test_the_warm_up_clip_is_transcribed_with_word_times(engine: WhisperEngine) -> None:
+    heard = await warm_up(engine)
+    assert heard.segments[0].words
+
+
+async def test_the_first_possible_compute_type_is_in_use(published_artifact: Path) -> None:
+    engine = await WhisperEngine.load(published_artifact, "auto", ("int8_float16", "int8", "float32"), 1)
+    assert (engine.device, engine.compute_type) in {("cpu", "int8_float32"), ("cpu", "int8"), ("cuda", "int8_float16")}
+
+
+async def test_a_model_that_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="the model cannot be loaded on cpu as default: "):
+        await WhisperEngine.load(tmp_path, "cpu", ("default",), 1)

@@ -1,0 +1,68 @@
+"""The port for kubelet and Prometheus."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from whisper_server.lifecycle import Lifecycle, Phase
+from whisper_server.metrics import Metrics
+from whisper_server.probes import probe_application, serving_probes
+
+
+class Probes:
+    """The port, and what stands behind it."""
+
+    def __init__(self, session: aiohttp.ClientSession, lifecycle: Lifecycle, metrics: Metrics) -> None:
+        self.session = session
+        self.lifecycle = lifecycle
+        self.metrics = metrics
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.session.get(path) as response:
+            return response.status, await response.text()
+
+
+@pytest.fixture
+async def probes() -> AsyncIterator[Probes]:
+    lifecycle, metrics = Lifecycle(), Metrics()
+    async with (
+        serving_probes(probe_application(lifecycle, metrics), "127.0.0.1", 0) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        yield Probes(session, lifecycle, metrics)
+
+
+@pytest.mark.parametrize(
+    ("phase", "startup", "ready"), [(Phase.STARTING, 503, 503), (Phase.READY, 200, 200), (Phase.DRAINING, 200, 503)]
+)
+async def test_probes_follow_the_phase_and_liveness_does_not(
+    probes: Probes, phase: Phase, startup: int, ready: int
+) -> None:
+    probes.lifecycle.phase = phase
+    answer = f"{phase}\n"
+    assert await probes.get("/health/startup") == (startup, answer)
+    assert await probes.get("/health/ready") == (ready, answer)
+    assert await probes.get("/health") == (ready, answer)
+    assert await probes.get("/health/live") == (200, answer)
+
+
+async def test_metrics_are_prometheus_text(probes: Probes) -> None:
+    probes.metrics.requests.labels("Recognize", "OK").inc()
+    async with probes.session.get("/metrics") as response:
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        text = await response.text()
+    assert 'whisper_server_requests_total{code="OK",method="Recognize"} 1.0' in text
+    assert "process_resident_memory_bytes" in text
+
+
+async def test_another_path_is_not_found(probes: Probes) -> None:
+    assert (await probes.get("/"))[0] == 404
+
+
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    application = probe_application(Lifecycle(), Metrics())
+    async with serving_probes(application, "127.0.0.1", 0) as port:
+        with pytest.raises(OSError, match="address already in use"):
+            async with serving_probes(probe_application(Lifecycle(), Metrics()), "127.0.0.1", port):
+                pass
