@@ -22,7 +22,7 @@ test: setup ## Every check and every test layer: what CI runs (root)
 setup: $(STAMP) ## Make .venv with every extra and the developers' tools
 
 $(STAMP): pyproject.toml requirements/dev.txt
-	@echo "setup: making .venv from requirements/dev.txt (about a minute on an empty cache)"
+	@echo "setup: making .venv from requirements/dev.txt (about a minute on an empty cache)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements/dev.txt)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt

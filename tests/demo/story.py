@@ -133,7 +133,13 @@ class Story:
 
     def clear_model(self) -> None:
         """Remove what an earlier run, or this one, has applied for the model."""
-        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s", shown="")
+        namespace = self.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "--output=name", shown="")
+        if not namespace:
+            return
+        # Pods first: a namespace that is deleted with pods in it waits half their grace period before it looks again.
+        for kind in ("whispermodels", "pods"):
+            self.kubectl("delete", kind, "--all", "-n", NAMESPACE, "--timeout=120s", shown="")
+        self.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s", shown="")
 
     def clear_operator(self) -> None:
         """Remove the operator's release and its namespace."""
@@ -223,7 +229,9 @@ def secret_object(s3: S3Server) -> dict[str, Any]:
 
 def whisper_model_object(endpoint: str, cache: dict[str, Any]) -> dict[str, Any]:
     source = {"bucket": BUCKET, "key": KEY, "endpoint": endpoint, "secretRef": {"name": SECRET}}
-    small = {"requests": {"cpu": "100m", "memory": "256Mi"}}
+    def small() -> dict[str, Any]:
+        return {"requests": {"cpu": "100m", "memory": "256Mi"}}
+
     return {
         "apiVersion": "stt.whisper-operator.io/v1alpha1",
         "kind": "WhisperModel",
@@ -232,7 +240,7 @@ def whisper_model_object(endpoint: str, cache: dict[str, Any]) -> dict[str, Any]
             "source": {"s3": source},
             "conversion": {"quantization": "float32"},
             "cache": cache,
-            "pull": {"resources": small},
-            "server": {"device": "cpu", "resources": small},
+            "pull": {"resources": small()},
+            "server": {"device": "cpu", "resources": small()},
         },
     }

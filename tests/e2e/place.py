@@ -45,7 +45,7 @@ class Place:
         place = cls(cluster, s3, name)
         place.put_secret(s3.access_key, s3.secret_key)
         yield place
-        cluster.kubectl("delete", "namespace", name, "--timeout=90s")
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
     def kubectl(self, *arguments: str) -> str:
         return self.cluster.kubectl(*arguments, f"--namespace={self.namespace}")
