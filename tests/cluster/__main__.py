@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.cluster.cluster import Cluster, remove
 from tests.cluster.console import say
 from tests.cluster.errors import ClusterError
+from tests.cluster.runs import termination_unwinds
 
 MAX_NODES = 9
 
@@ -60,7 +61,8 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=1, choices=range(1, MAX_NODES + 1), help="how many (up)")
     options = parser.parse_args()
     try:
-        return commands[options.command](options)
+        with termination_unwinds():
+            return commands[options.command](options)
     except ClusterError as error:
         say(str(error))
         return 1

@@ -44,13 +44,13 @@ def helm() -> Path:
     # What `helm template` and `helm lint` take for the cluster's version; a plain build says 1.20.
     flags = [version, *_kubernetes_flags("helm.sh/helm/v3/pkg/chartutil", "k8sVersion")]
     flags += _kubernetes_flags("helm.sh/helm/v3/pkg/lint/rules", "k8sVersion")
-    return _installed("helm", "helm.sh/helm/v3/cmd/helm", HELM_VERSION, flags, packages=1500, minutes=3)
+    return _installed("helm", "helm.sh/helm/v3/cmd/helm", HELM_VERSION, flags, packages=940, minutes=3)
 
 
 def versitygw() -> Path:
     """The S3 server versitygw, of the pinned version: buckets are folders below a folder of the caller's."""
     module = "github.com/versity/versitygw/cmd/versitygw"
-    return _installed("versitygw", module, VERSITYGW_VERSION, [], packages=1200, minutes=2)
+    return _installed("versitygw", module, VERSITYGW_VERSION, [], packages=590, minutes=2)
 
 
 def pause() -> Path:

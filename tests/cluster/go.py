@@ -2,16 +2,15 @@
 
 import os
 import shutil
-import signal
 import subprocess
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from tests.cluster.console import ProgressLine, say
 from tests.cluster.errors import ClusterError
+from tests.cluster.processes import ended_with_us
 
 # Settings of a developer's own that would change what is built here, or break it.
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
@@ -45,7 +44,7 @@ def compile_go(
     process = subprocess.Popen(
         command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0
     )
-    with _ended_with_us(process), process:
+    with ended_with_us(process), process:
         for line in process.stderr or ():
             tail.append(line)
             compiled += _is_package(line)
@@ -54,17 +53,6 @@ def compile_go(
     if process.returncode:
         raise ClusterError(f"compiling {what} failed: {' '.join(command)}\n{''.join(tail)}")
     say(f"{what}: compiled in {progress.elapsed:.0f} s")
-
-
-@contextmanager
-def _ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
-    """An interruption ends the compilers too: they are in the process's group, which Ctrl-C alone does not reach."""
-    try:
-        yield
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
 
 
 def _go() -> str:

@@ -7,11 +7,12 @@ and names whoever got the id afterwards. To end a process, its id is first held 
 
 import os
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import SSLContext
@@ -140,6 +141,17 @@ def answers(url: str, *, tls: SSLContext | None = None) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+@contextmanager
+def ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
+    """An interruption of the block ends the program and its children: Ctrl-C does not reach their process group."""
+    try:
+        yield
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
 
 
 def end_all(run: Path) -> None:

@@ -28,7 +28,7 @@ def own_run(kind: str, sweep: Callable[[Path], None]) -> Iterator[Path]:
     own = Process.of(os.getpid())
     assert own is not None, "this process is there"
     run = _runs() / f"{kind}.{own.pid}.{own.began}.{next(_numbers)}"
-    with _termination_unwinds():
+    with termination_unwinds():
         try:
             run.mkdir()
             yield run
@@ -88,7 +88,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _termination_unwinds() -> Iterator[None]:
+def termination_unwinds() -> Iterator[None]:
     """Makes SIGTERM do what Ctrl-C does: unwind, and so clear away. Another exception would be a failed test to pytest.
 
     Only in the main thread, where Python runs signal handlers, and only where nobody else handles the signal.

@@ -1,14 +1,13 @@
 """Runs a program that takes a while, and shows how it gets on."""
 
 import os
-import signal
 import subprocess
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from tests.cluster.console import ProgressLine
 from tests.cluster.errors import ClusterError
+from tests.cluster.processes import ended_with_us
 
 _TAIL_LINES = 25
 
@@ -30,7 +29,7 @@ def run_step(command: Sequence[str], *, what: str, environment: Mapping[str, str
         errors="replace",
         process_group=0,
     )
-    with _ended_with_us(process), process:
+    with ended_with_us(process), process:
         for line in process.stdout or ():
             tail.append(line)
             printed.append(line)
@@ -39,14 +38,3 @@ def run_step(command: Sequence[str], *, what: str, environment: Mapping[str, str
     if process.returncode:
         raise ClusterError(f"{what} failed: {' '.join(command)}\n{''.join(tail)}")
     return "".join(printed)
-
-
-@contextmanager
-def _ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
-    """An interruption ends the program too: it is in a group of its own, which Ctrl-C alone does not reach."""
-    try:
-        yield
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
