@@ -100,7 +100,7 @@ FAILURES: dict[Reason, Failure] = {
             Reason.CHECKSUM_MISMATCH,
             68,
             _PULL,
-            "The bytes that arrived do not have the sha256 that the spec or the source promises.",
+            "The bytes lack the sha256 that the spec or the source promises, or the archive fails its own checks.",
             "Compare spec.sha256 with the file (sha256sum FILE); correct the wrong one, or upload again.",
         ),
         Failure(

@@ -5,9 +5,8 @@ In a Job each runs in a container of its own; by hand all three run in one proce
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-
-from ctranslate2 import __version__ as ctranslate2_version
 
 from whisper_contract.manifest import Manifest, Provenance
 from whisper_contract.reasons import Reason
@@ -15,7 +14,6 @@ from whisper_contract.uris import Source
 from whisper_loader.errors import LoaderError
 from whisper_loader.fetch import fetch
 from whisper_loader.log import logger
-from whisper_loader.model.convert import convert
 from whisper_loader.model.ct2 import read_header
 from whisper_loader.model.documents import invalid
 from whisper_loader.model.layout import PUBLISHED_FILES, WEIGHTS, ModelFormat, find_model
@@ -83,6 +81,8 @@ def convert_step(staging: Staging, meter: Meter, quantization: str | None) -> No
         LoaderError: InvalidModel, SpecInvalid, OutOfSpace, …
         OSError: of the volume.
     """
+    from whisper_loader.model.convert import convert  # noqa: PLC0415  (takes half a second, and no other step needs it)
+
     state = staging.load()
     if quantization != state.quantization:
         message = f"pull was told the quantization {state.quantization}, and convert {quantization}"
@@ -93,7 +93,7 @@ def convert_step(staging: Staging, meter: Meter, quantization: str | None) -> No
     if state.format == ModelFormat.TRANSFORMERS:
         logger.info("converting to CTranslate2 (%s)", quantization or "the checkpoint's own type")
         convert(source, staging.model, quantization, meter)
-        staging.amend(converter=f"ctranslate2 {ctranslate2_version}")
+        staging.amend(converter=f"ctranslate2 {version('ctranslate2')}")
         return
     check_keeps_quantization(source, quantization)
     for name in PUBLISHED_FILES:

@@ -9,12 +9,13 @@ from typing import BinaryIO, Protocol, cast
 from backports import zstd
 
 from whisper_contract.reasons import Reason
-from whisper_loader.archive.reader import SourceReader
+from whisper_loader.archive.reader import CHUNK, SourceReader
 from whisper_loader.archive.tar import BLOCK, is_header
 from whisper_loader.errors import LoaderError
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC = b"\x1f\x8b"
+_MAX_READ_ON = 8 << 30
 # Seen often enough in place of an archive to be called by name.
 _KNOWN = (
     (b"PK\x03\x04", "a zip archive"),
@@ -85,10 +86,18 @@ class _Decompressed:
 def _checked_start(stream: _Decompressed, container: str) -> Readable:
     start = stream.peek_block()
     if not is_header(start):
+        _read_on(stream)
         raise LoaderError(
             Reason.UNSUPPORTED_FORMAT, f"expected a tar archive inside and found {container} of {_name(start)}"
         )
     return stream
+
+
+def _read_on(stream: Readable) -> None:
+    """Damage can hit the start too: then the decompressor's checks fail further on, and that is the truth to tell."""
+    for _ in range(_MAX_READ_ON // CHUNK):
+        if not stream.read(CHUNK):
+            return
 
 
 def _name(start: bytes) -> str:

@@ -164,7 +164,7 @@ def _pax_records(content: bytes) -> dict[str, str]:
         length = int(length_text) if length_text.isdigit() and len(length_text) <= len(str(MAX_EXTENDED_HEADER)) else 0
         record, content = content[:length], content[length:]
         key, equals, value = record.partition(b" ")[2].partition(b"=")
-        if not equals or not value.endswith(b"\n"):
+        if len(record) != length or not equals or not value.endswith(b"\n"):
             raise CutShortError
         name = key.decode("utf-8", "replace")
         if name == "size" and not (value[:-1].isdigit() and len(value) <= _MAX_SIZE_DIGITS):

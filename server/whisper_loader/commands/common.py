@@ -10,7 +10,7 @@ from whisper_contract.digest import parse_digest
 from whisper_contract.reasons import Reason
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
-from whisper_loader.model.convert import QUANTIZATIONS
+from whisper_loader.model.quantization import QUANTIZATIONS
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources.base import Access
 

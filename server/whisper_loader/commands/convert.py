@@ -6,7 +6,6 @@ from pathlib import Path
 from whisper_contract.reasons import Reason
 from whisper_loader.commands.common import Subparsers, add_command, add_json, add_quantization, print_json, print_text
 from whisper_loader.errors import LoaderError, store_errors
-from whisper_loader.model.convert import convert
 from whisper_loader.model.layout import ModelFormat, find_model
 from whisper_loader.model.validate import validate
 from whisper_loader.progress import for_people
@@ -37,6 +36,8 @@ def add_to(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Convert and check the result."""
+    from whisper_loader.model.convert import convert  # noqa: PLC0415  (takes half a second, and few commands need it)
+
     source, output = arguments.directory, arguments.output
     with file_errors(source):
         found = find_model(entry.name for entry in source.iterdir() if entry.is_file())

@@ -14,7 +14,7 @@ from whisper_loader.commands.common import (
 )
 from whisper_loader.errors import store_errors
 from whisper_loader.job import run_step, staging_of_pod, tell_failure, tell_published
-from whisper_loader.model.convert import check_quantization
+from whisper_loader.model.quantization import check_quantization
 from whisper_loader.progress import for_job
 from whisper_loader.sources.resolve import parse
 from whisper_loader.steps import convert_step, publish_step, pull_step

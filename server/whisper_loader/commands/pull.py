@@ -19,7 +19,7 @@ from whisper_loader.commands.common import (
 )
 from whisper_loader.errors import store_errors
 from whisper_loader.job import run_step
-from whisper_loader.model.convert import check_quantization
+from whisper_loader.model.quantization import check_quantization
 from whisper_loader.progress import Reporter, for_people
 from whisper_loader.sources.base import Access
 from whisper_loader.sources.resolve import parse
@@ -28,7 +28,7 @@ from whisper_loader.store.staging import Staging
 
 _DETAILS = """\
 A source is resolved first (to a version, an ETag, a commit); when the store has what came of it before, nothing is
-pulled. An archive is .tar, .tar.zst or .tar.gz, told by its content. Transformers checkpoints become CTranslate2 models.
+pulled. An archive is .tar, .tar.zst or .tar.gz, told by content. Transformers checkpoints become CTranslate2 models.
 
 examples:
   whisper-model pull s3://models/whisper.tar.zst --store /srv/models --endpoint https://minio.example:9000
@@ -37,7 +37,7 @@ examples:
 
 credentials:
   --secret-dir DIR has files named like a Secret's keys: for s3://, aws_access_key_id, aws_secret_access_key and
-  aws_session_token, or credentials (an AWS profile file); for hf://, token. Without it the provider's usual chain: AWS_*
+  aws_session_token, or credentials (an AWS profile file); for hf://, token. Without it the usual chain: AWS_*
   variables, ~/.aws, cloud identity; HF_TOKEN, the login of the hf command. HF_ENDPOINT stands in for --endpoint.
 """
 

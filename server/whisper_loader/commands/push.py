@@ -25,7 +25,6 @@ from whisper_loader.progress import Meter, for_people
 from whisper_loader.resource import serving_resource
 from whisper_loader.sources.base import Access
 from whisper_loader.sources.resolve import parse
-from whisper_loader.sources.s3_upload import upload
 
 _DETAILS = """\
 A folder goes up as an archive when the key ends in .tar, .tar.zst or .tar.gz, and file by file when it ends in a slash.
@@ -76,7 +75,7 @@ def _push(path: Path, destination: S3Source, access: Access) -> tuple[S3Source, 
         if destination.is_prefix:
             destination = S3Source(destination.bucket, destination.key + path.name)
         meter.start(path.stat().st_size)
-        upload(path, destination, access, meter)
+        _upload(path, destination, access, meter)
         return destination, sha256_of(path)
 
 
@@ -84,7 +83,7 @@ def _push_files(directory: Path, prefix: S3Source, access: Access, meter: Meter)
     names = model_names(directory)
     meter.start(sum((directory / name).stat().st_size for name in names))
     for name in names:
-        upload(directory / name, S3Source(prefix.bucket, prefix.key + name), access, meter)
+        _upload(directory / name, S3Source(prefix.bucket, prefix.key + name), access, meter)
     return prefix
 
 
@@ -99,5 +98,11 @@ def _push_packed(directory: Path, destination: S3Source, access: Access, meter: 
         with for_people().meter("pack") as packing:
             pack_model(directory, archive, packing)
         meter.start(archive.stat().st_size)
-        upload(archive, destination, access, meter)
+        _upload(archive, destination, access, meter)
         return destination, sha256_of(archive)
+
+
+def _upload(path: Path, destination: S3Source, access: Access, meter: Meter) -> None:
+    from whisper_loader.sources.s3_upload import upload  # noqa: PLC0415  (boto3 takes half a second to import)
+
+    upload(path, destination, access, meter)

@@ -54,22 +54,24 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     if config.get("model_type") != "whisper":
         raise invalid(f"{CONFIG} says model_type {config.get('model_type')!r}: this is not a Whisper model")
     tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in load_checkpoint(directory).items()}
+    embedding = find_tensor(tensors, f"{_EMBEDDING}.weight")
     size = positive_integer(config, "vocab_size", CONFIG)
+    if size != embedding.shape[0]:
+        raise invalid(f"{CONFIG} says vocab_size {size}, and there are embeddings for {embedding.shape[0]} tokens")
     vocabulary = full_vocabulary(read_tokenizer(directory / TOKENIZER), size)
     has_generation = (directory / GENERATION_CONFIG).is_file()
     generation = read_object(directory / GENERATION_CONFIG) if has_generation else {}
-    dtype = _dtype(config, tensors)
+    declared = config.get("dtype") or config.get("torch_dtype")
+    dtype = declared if declared in _DTYPES else embedding.dtype
     return Checkpoint(directory, config, generation, tensors, dtype, vocabulary)
 
 
-def _dtype(config: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    declared = config.get("dtype") or config.get("torch_dtype")
-    if declared in _DTYPES:
-        return str(declared)
-    embedding = tensors.get(f"{_EMBEDDING}.weight")
-    if embedding is None:
-        raise invalid(f"the checkpoint has no {_PREFIX}{_EMBEDDING}.weight")
-    return embedding.dtype
+def find_tensor(tensors: dict[str, Tensor], name: str) -> Tensor:
+    """Return the tensor; LoaderError InvalidModel when the checkpoint does not have it."""
+    tensor = tensors.get(name)
+    if tensor is None:
+        raise invalid(f"the checkpoint has no tensor {_PREFIX}{name}")
+    return tensor
 
 
 def build_spec(checkpoint: Checkpoint, meter: Meter) -> WhisperSpec:
@@ -78,11 +80,8 @@ def build_spec(checkpoint: Checkpoint, meter: Meter) -> WhisperSpec:
     Raises:
         LoaderError: InvalidModel for a tensor that is missing or of another shape than config.json says.
     """
-    config = checkpoint.config
-    layers, heads = ((f"{side}_{what}" for side in ("encoder", "decoder")) for what in ("layers", "attention_heads"))
-    encoder_layers, decoder_layers = (positive_integer(config, key, CONFIG) for key in layers)
-    encoder_heads, decoder_heads = (positive_integer(config, key, CONFIG) for key in heads)
-    spec = WhisperSpec(encoder_layers, encoder_heads, decoder_layers, decoder_heads)
+    names = ("encoder_layers", "encoder_attention_heads", "decoder_layers", "decoder_attention_heads")
+    spec = WhisperSpec(*(positive_integer(checkpoint.config, name, CONFIG) for name in names))
     _Filler(checkpoint, meter).fill(spec)
     _configure(spec, checkpoint)
     spec.register_vocabulary(checkpoint.vocabulary)
@@ -174,7 +173,4 @@ class _Filler:
         return CheckpointVariable(tuple(parts), (self._checkpoint.dtype,), self._meter)
 
     def _tensor(self, name: str) -> Tensor:
-        tensor = self._checkpoint.tensors.get(name)
-        if tensor is None:
-            raise invalid(f"the checkpoint has no tensor {_PREFIX}{name}")
-        return tensor
+        return find_tensor(self._checkpoint.tensors, name)

@@ -6,18 +6,13 @@ The result is, byte for byte, what CTranslate2's own converter makes:
 
 from pathlib import Path
 
-from ctranslate2.specs.model_spec import ACCEPTED_MODEL_TYPES
 from ctranslate2.specs.whisper_spec import WhisperSpec
 
-from whisper_contract.reasons import Reason
-from whisper_loader.errors import LoaderError
 from whisper_loader.model.checkpoint import build_spec, read_checkpoint
 from whisper_loader.model.documents import invalid
+from whisper_loader.model.quantization import check_quantization
 from whisper_loader.model.variables import CheckpointVariable
 from whisper_loader.progress import Meter
-
-#: Types of weights that can be asked for.
-QUANTIZATIONS: tuple[str, ...] = tuple(ACCEPTED_MODEL_TYPES)
 
 
 def convert(source: Path, target: Path, quantization: str | None, meter: Meter) -> None:
@@ -46,11 +41,3 @@ def _stored_bytes(spec: WhisperSpec) -> int:
     """Bytes to read: what two variables share (input and output embeddings) is written once."""
     variables = (value for value in spec.variables().values() if isinstance(value, CheckpointVariable))
     return sum({variable.parts: variable.stored_bytes for variable in variables}.values())
-
-
-def check_quantization(quantization: str | None) -> str | None:
-    """Return `quantization`; LoaderError SpecInvalid when CTranslate2 knows no such type."""
-    if quantization is not None and quantization not in QUANTIZATIONS:
-        known = ", ".join(QUANTIZATIONS)
-        raise LoaderError(Reason.SPEC_INVALID, f"no quantization is called {quantization!r}: there are {known}")
-    return quantization

@@ -8,6 +8,7 @@ from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
 
 _MAX_BYTES = 64 << 20
+_MAX_COUNT = 100_000
 
 
 def invalid(message: str) -> LoaderError:
@@ -36,8 +37,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def positive_integer(document: dict[str, Any], key: str, name: str) -> int:
-    """Return a count that `document`, read from the file `name`, must hold."""
+    """Return a count that `document`, read from the file `name`, must hold; no Whisper's comes near the limit."""
     value = document.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise invalid(f"{name} has no {key}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
+        raise invalid(f"{name} has no sensible {key}")
     return value

@@ -3,7 +3,7 @@
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import FileSource, HuggingFaceSource, S3Source, Source, SourceURIError, parse_source
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources import files, hugging_face, s3
+from whisper_loader.sources import files
 from whisper_loader.sources.base import Access, Resolved
 
 
@@ -21,8 +21,12 @@ def resolve(source: Source, access: Access) -> Resolved:
         access.secret.check_exists()
     match source:
         case S3Source():
+            from whisper_loader.sources import s3  # noqa: PLC0415  (boto3 takes half a second to import)
+
             return s3.resolve(source, access)
         case HuggingFaceSource():
+            from whisper_loader.sources import hugging_face  # noqa: PLC0415  (its client takes as long)
+
             return hugging_face.resolve(source, access)
         case FileSource():
             return files.resolve(source, access)

@@ -1,0 +1,104 @@
+"""The command whisper-model as a process, and what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whisper_contract.progress import Progress
+from whisper_contract.reasons import FAILURES, Reason
+from whisper_contract.termination import TerminationMessage
+
+COMMAND = Path(sysconfig.get_path("scripts"), "whisper-model")
+JOB_UID = "5b2c6f0e-job"
+POD_UID = "77d0a1c4-pod"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A process that has ended."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.output)
+        return document
+
+    @property
+    def progress(self) -> list[Progress]:
+        return [found for line in self.output.splitlines() if (found := Progress.parse_line(line)) is not None]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment without anybody's credentials or settings, and with `extra`."""
+    own = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
+    # No instance metadata service answers here, and looking for one takes seconds.
+    return {**own, "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true", **(extra or {})}
+
+
+def whisper_model(*arguments: str | Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
+    """Run the command to its end; `options` are subprocess.run's."""
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        env=environment(env),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+        **options,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A Job's pod without Kubernetes: runs the steps, keeps the termination message of the last."""
+
+    store: Path
+    log: Path
+    job_uid: str = JOB_UID
+    pod_uid: str = POD_UID
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "WHISPER_JOB_UID": self.job_uid,
+            "WHISPER_POD_UID": self.pod_uid,
+            "WHISPER_TERMINATION_LOG": str(self.log),
+        }
+
+    @property
+    def staging(self) -> Path:
+        return self.store / "staging" / self.job_uid
+
+    def step(self, step: str, *arguments: str | Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
+        """Run one step as its container does."""
+        self.log.unlink(missing_ok=True)
+        command = ("job", step, *arguments, "--store", self.store)
+        return whisper_model(*command, env={**self.env, **(env or {})}, **options)
+
+    def message(self) -> TerminationMessage:
+        """Return the message that the last step has left; AssertionError when it left none."""
+        message = TerminationMessage.parse(self.log.read_text())
+        assert message is not None
+        return message
+
+    def fails(self, reason: Reason, step: str, *arguments: str | Path, **options: Any) -> str:
+        """Run a step that must fail for `reason`, in all the ways that a step says so; return its sentence."""
+        done = self.step(step, *arguments, **options)
+        assert done.exit_code == FAILURES[reason].exit_code, done.errors
+        message = self.message()
+        assert (message.step, message.reason) == (step, reason)
+        assert f"{reason}: {message.message}" in done.errors
+        assert FAILURES[reason].next_step in done.errors
+        assert "Traceback" not in done.errors
+        assert not self.staging.exists(), "a failed step gives the space back"
+        assert not list(self.store.glob("artifacts/*")), "nothing is published"
+        return message.message

@@ -1,0 +1,44 @@
+"""What the loader's tests share: a store, a Job's pod, archives of the small model, a real S3 server, a Hub."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.archives import Archives
+from tests.support.hub import Hub
+from tests.support.loader import Job
+from tests.support.models import published_artifact
+from tests.support.s3 import S3Server
+
+__all__ = ["published_artifact"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    store = tmp_path / "store"
+    store.mkdir()
+    return store
+
+
+@pytest.fixture
+def job(store: Path, tmp_path: Path) -> Job:
+    return Job(store, tmp_path / "termination-log")
+
+
+@pytest.fixture(scope="session")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    return Archives(tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with S3Server.start() as server:
+        server.create_bucket("models")
+        yield server
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub.start() as hub:
+        yield hub

@@ -1,0 +1,69 @@
+"""Packing: equal models give equal bytes, and only what a model needs goes in."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.loader import whisper_model
+from tests.support.models import SPEECH_MODEL
+from whisper_contract.reasons import FAILURES, Reason
+from whisper_loader.archive.pack import SUFFIXES
+from whisper_loader.hashing import sha256_of
+
+NEEDED = ("config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_same_model_gives_the_same_bytes(suffix: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(SPEECH_MODEL, copy)
+    for path in copy.iterdir():
+        path.chmod(0o600)
+        os.utime(path, (1, 1))
+    first, second = tmp_path / f"first{suffix}", tmp_path / "elsewhere" / f"second{suffix}"
+    second.parent.mkdir()
+    done = whisper_model("pack", SPEECH_MODEL, "-o", first, "--json")
+    again = whisper_model("pack", copy, "-o", second)
+    assert (done.exit_code, again.exit_code) == (0, 0), done.errors + again.errors
+    assert first.read_bytes() == second.read_bytes()
+    assert done.json == {"path": str(first), "sha256": sha256_of(first), "sizeBytes": first.stat().st_size}
+    assert again.output == f"{sha256_of(second)}  {second}\n"
+
+
+def test_only_what_a_model_needs_is_packed_as_plain_files_of_nobody(tmp_path: Path) -> None:
+    done = whisper_model("pack", SPEECH_MODEL, "-o", tmp_path / "model.tar")
+    assert "left out, not needed: tokenizer_config.json" in done.errors
+    with tarfile.open(tmp_path / "model.tar") as tar:
+        members = tar.getmembers()
+    assert tuple(member.name for member in members) == NEEDED
+    assert {(member.uid, member.gid, member.uname, member.mtime, member.mode) for member in members} == {
+        (0, 0, "", 0, 0o644)
+    }
+
+
+def test_links_of_a_download_cache_are_packed_as_what_they_point_to(tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    for path in SPEECH_MODEL.iterdir():
+        (snapshot / path.name).symlink_to(path)
+    for name, source in (("linked.tar", snapshot), ("plain.tar", SPEECH_MODEL)):
+        assert whisper_model("pack", source, "-o", tmp_path / name).exit_code == 0
+    assert (tmp_path / "linked.tar").read_bytes() == (tmp_path / "plain.tar").read_bytes()
+
+
+def test_what_cannot_be_packed_leaves_no_archive(tmp_path: Path) -> None:
+    pickles = tmp_path / "pickles"
+    pickles.mkdir()
+    (pickles / "pytorch_model.bin").write_bytes(b"\x80\x02")
+    for source, output, reason in (
+        (pickles, "model.tar", Reason.UNSUPPORTED_FORMAT),
+        (SPEECH_MODEL, "model.zip", Reason.SPEC_INVALID),
+        (tmp_path / "absent", "model.tar", Reason.SOURCE_NOT_FOUND),
+    ):
+        done = whisper_model("pack", source, "-o", tmp_path / output)
+        assert done.exit_code == FAILURES[reason].exit_code, done.errors
+        assert f"{reason}: " in done.errors
+        assert not (tmp_path / output).exists()
