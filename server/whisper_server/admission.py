@@ -38,4 +38,5 @@ class Admission:
 
     def _change(self, by: int) -> None:
         self._inside += by
+        self._metrics.requests_in_progress.set(self._inside)
         self._metrics.queue_depth.set(max(0, self._inside - 1))

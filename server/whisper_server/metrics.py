@@ -46,6 +46,9 @@ class Metrics:
         self.inference_seconds = Counter(
             "whisper_server_inference_seconds", "Time that the model worked on requests.", registry=self.registry
         )
+        self.requests_in_progress = Gauge(
+            "whisper_server_requests_in_progress", "Requests that wait or are worked on.", registry=self.registry
+        )
         self.queue_depth = Gauge(
             "whisper_server_queue_depth", "Requests that wait behind the one being served.", registry=self.registry
         )

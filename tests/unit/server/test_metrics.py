@@ -7,6 +7,7 @@ OURS = {
     "whisper_server_request_seconds": "histogram",
     "whisper_server_audio_seconds": "counter",
     "whisper_server_inference_seconds": "counter",
+    "whisper_server_requests_in_progress": "gauge",
     "whisper_server_queue_depth": "gauge",
     "whisper_server_queue_wait_seconds": "histogram",
     "whisper_server_model": "info",

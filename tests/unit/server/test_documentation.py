@@ -1,0 +1,49 @@
+"""docs/server.md tells what the code does: its tables are compared with it."""
+
+import re
+from pathlib import Path
+
+from tests.unit.server.test_riva_fields import HONOURED, REFUSED, WITHOUT_EFFECT
+from whisper_server.metrics import Metrics
+from whisper_server.settings import describe_settings
+
+PAGE = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of the table below a heading, without its head."""
+    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+def test_the_settings_table_is_what_the_code_says() -> None:
+    expected = [
+        [f"`{setting.flag}`", f"`{setting.variable}`", _default(setting.default), setting.help]
+        for setting in describe_settings()
+    ]
+    assert rows("Settings") == expected
+
+
+def _default(text: str | None) -> str:
+    if text is None:
+        return "required"
+    return f"`{text}`" if text else "empty"
+
+
+def test_every_field_of_a_request_is_told_as_it_is_tested() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows("Fields of RecognitionConfig")}
+    tested = {
+        **dict.fromkeys(HONOURED, "honoured"),
+        **dict.fromkeys(WITHOUT_EFFECT, "without effect"),
+        **dict.fromkeys(REFUSED, "refused"),
+    }
+    assert told == tested
+
+
+def test_every_metric_is_told() -> None:
+    suffixes = {"counter": "_total", "info": "_info"}
+    families = [family for family in Metrics().registry.collect() if family.name.startswith("whisper_server_")]
+    assert {row[0].strip("`") for row in rows("Metrics")} == {
+        family.name + suffixes.get(family.type, "") for family in families
+    }

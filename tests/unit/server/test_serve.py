@@ -1,0 +1,152 @@
+"""The life of the process, from loading to the last call, with an engine of the test's own."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from riva.client.proto import riva_asr_pb2_grpc
+
+from tests.unit.server.conftest import loopback_settings, recognize_request
+from tests.unit.server.fakes import FakeEngine
+from tests.unit.server.waiting import until
+from whisper_server.artifact import Artifact, open_artifact
+from whisper_server.engine.interface import Engine, EngineError
+from whisper_server.serve import WarmUpError, serve
+from whisper_server.settings import Settings
+
+
+class Life:
+    """A server in this process, whose loading and working the test commands."""
+
+    def __init__(self, artifact: Artifact, caplog: pytest.LogCaptureFixture, **settings: Any) -> None:
+        caplog.set_level(logging.INFO, "whisper_server")
+        self._records = caplog.records
+        self.engine = FakeEngine()
+        self.loaded = asyncio.Event()
+        self.load_error: EngineError | None = None
+        self.task = asyncio.create_task(serve(loopback_settings(**settings), artifact, self._load))
+
+    async def _load(self, settings: Settings, artifact: Artifact) -> Engine:
+        await self.loaded.wait()
+        if self.load_error:
+            raise self.load_error
+        return self.engine
+
+    async def port(self, name: str, message: str) -> int:
+        """Return the port that a line of the log tells, once it is there."""
+        await until(lambda: self.task.done() or any(record.message == message for record in self._records))
+        return int(next(vars(record)[name] for record in self._records if record.message == message))
+
+    async def probe(self, path: str) -> int:
+        port = await self.port("probe_port", "loading the model")
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
+            return response.status
+
+    async def channel(self) -> Any:
+        return grpc.aio.insecure_channel(f"127.0.0.1:{await self.port('grpc_port', 'ready')}")
+
+    def terminate(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def artifact(published_artifact: Path) -> Artifact:
+    return open_artifact(published_artifact)
+
+
+@pytest.fixture(autouse=True)
+async def default_signals() -> AsyncIterator[None]:
+    """Give the signals back to pytest."""
+    yield
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_probes_answer_while_the_model_is_loaded(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=0)
+    assert await life.probe("/health/startup") == 503
+    assert await life.probe("/health/ready") == 503
+    assert await life.probe("/health/live") == 200
+    life.loaded.set()
+    await life.port("grpc_port", "ready")
+    assert await life.probe("/health/startup") == 200
+    assert await life.probe("/health/ready") == 200
+    life.terminate()
+    await life.task
+
+
+async def test_it_is_ready_only_after_the_bundled_clip(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=0)
+    life.engine.gate.clear()
+    life.loaded.set()
+    await until(lambda: life.engine.requests)
+    assert await life.probe("/health/ready") == 503
+    life.engine.gate.set()
+    await life.port("grpc_port", "ready")
+    assert await life.probe("/health/ready") == 200
+    life.terminate()
+    await life.task
+
+
+async def test_a_model_that_cannot_be_loaded_ends_it(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog)
+    life.load_error = EngineError("device cuda cannot be used: no driver")
+    life.loaded.set()
+    with pytest.raises(WarmUpError, match=r"^device cuda cannot be used: no driver$"):
+        await life.task
+
+
+async def test_a_clip_that_cannot_be_transcribed_ends_it(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog)
+    life.engine.error = RuntimeError("Library libcublas.so.12 is not found")
+    life.loaded.set()
+    with pytest.raises(WarmUpError, match="the bundled clip cannot be transcribed on cpu: Library libcublas"):
+        await life.task
+
+
+async def test_a_signal_while_loading_ends_it_at_once(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog)
+    await life.probe("/health/live")
+    life.terminate()
+    await asyncio.wait_for(life.task, 20)
+
+
+async def test_a_signal_drains_and_calls_in_flight_finish(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=5)
+    life.loaded.set()
+    async with await life.channel() as channel:
+        stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
+        health = health_pb2_grpc.HealthStub(channel)
+        life.engine.gate.clear()
+        in_flight = stub.Recognize(recognize_request())
+        await until(lambda: len(life.engine.requests) == 2)
+        life.terminate()
+        await until(lambda: "ending" in caplog.text)
+        assert await life.probe("/health/ready") == 503
+        assert await life.probe("/health/live") == 200
+        answer = await health.Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        late = stub.Recognize(recognize_request())
+        await until(lambda: len(life.engine.requests) == 3)
+        life.engine.gate.set()
+        assert (await in_flight).results
+        assert (await late).results, "new calls are taken until endpoints have changed"
+        await life.task
+
+
+async def test_a_second_signal_does_not_wait(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=3600, grace_seconds=3600)
+    life.loaded.set()
+    await life.port("grpc_port", "ready")
+    life.terminate()
+    await until(lambda: "ending" in caplog.text)
+    life.terminate()
+    await asyncio.wait_for(life.task, 20)
