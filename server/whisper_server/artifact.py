@@ -3,6 +3,7 @@
 A directory without a valid manifest, or without the files that it lists, does not exist (see the store's contract).
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,16 @@ class ArtifactMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A published artifact on this machine."""
+    """A published artifact on this machine.
+
+    Attributes:
+        times_words: whether the model names the attention heads that words' times are read from; models that early
+            converters made do not.
+    """
 
     path: Path
     manifest: Manifest
+    times_words: bool
 
 
 def open_artifact(path: Path) -> Artifact:
@@ -39,7 +46,7 @@ def open_artifact(path: Path) -> Artifact:
             )
     if missing := _NEEDED - {file.path for file in manifest.files}:
         raise ArtifactMissingError(f"{path} is no artifact that can be served: it lacks {', '.join(sorted(missing))}")
-    return Artifact(path, manifest)
+    return Artifact(path, manifest, _names_alignment_heads(path / "config.json"))
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -49,6 +56,14 @@ def _read_manifest(path: Path) -> Manifest:
         raise ArtifactMissingError(f"no artifact is at {path}: {MANIFEST}: {error.strerror}") from error
     except ManifestError as error:
         raise ArtifactMissingError(f"no artifact is at {path}: {MANIFEST} is not valid: {error}") from error
+
+
+def _names_alignment_heads(config: Path) -> bool:
+    try:
+        document = json.loads(config.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtifactMissingError(f"{config} cannot be read: {error}") from error
+    return isinstance(document, dict) and bool(document.get("alignment_heads"))
 
 
 def _size(path: Path) -> int | None:

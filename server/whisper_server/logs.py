@@ -10,7 +10,7 @@ from contextvars import ContextVar
 #: Id of the request that the current task works for; empty outside of one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_TEXT = "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"
 _JSON = "%(levelname)s %(name)s %(message)s"
 
 
@@ -32,7 +32,7 @@ def configure_logging(log_format: str, level: str) -> None:
             "disable_existing_loggers": False,
             "filters": {"request_id": {"()": RequestIdFilter}},
             "formatters": {
-                "text": {"format": _TEXT},
+                "text": {"()": "logging.Formatter", "fmt": _TEXT, "defaults": {"request_id": "-"}},
                 "json": {
                     "()": "pythonjsonlogger.json.JsonFormatter",
                     "format": _JSON,

@@ -65,30 +65,30 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
     signals, lifecycle, metrics = _StopSignals(), Lifecycle(), Metrics()
     probes = probe_application(lifecycle, metrics)
     async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
-        log.info("loading the model", extra={"model": str(artifact.path), "probe_port": probe_port})
-        engine = await _unless(signals.first, _prepare_engine(load_engine(settings, artifact)))
+        log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
+        engine = await _unless(signals.first, _prepare_engine(load_engine(settings, artifact), artifact))
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
         server = _build_server(settings, artifact, engine, metrics)
         grpc_port = await server.start()
         lifecycle.phase = Phase.READY
-        log.info("ready", extra={"grpc_port": grpc_port, "probe_port": probe_port})
+        log.info("ready; gRPC on port %d", grpc_port, extra={"grpc_port": grpc_port})
         await signals.first.wait()
         lifecycle.phase = Phase.DRAINING
         await _drain(server, settings, signals.second)
 
 
-async def _prepare_engine(loading: Awaitable[Engine]) -> Engine:
+async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact) -> Engine:
     try:
         engine = await loading
     except EngineError as error:
         raise WarmUpError(str(error)) from error
     try:
-        heard = await warm_up(engine)
+        heard = await warm_up(engine, word_times=artifact.times_words)
     except Exception as error:  # Whatever it is, it would meet every request too.
         raise WarmUpError(f"the bundled clip cannot be transcribed on {engine.device}: {error}") from error
-    log.info("warmed up", extra={"inference_seconds": round(heard.inference_seconds, 3)})
+    log.info("warmed up in %.3f s", heard.inference_seconds)
     return engine
 
 
@@ -117,7 +117,9 @@ def _tell_model(metrics: Metrics, settings: Settings, artifact: Artifact, engine
 
 def _build_server(settings: Settings, artifact: Artifact, engine: Engine, metrics: Metrics) -> RpcServer:
     manifest = artifact.manifest
-    model = ServedModel(settings.model_name, manifest.digest, manifest.languages, manifest.multilingual)
+    model = ServedModel(
+        settings.model_name, manifest.digest, manifest.languages, manifest.multilingual, artifact.times_words
+    )
     admission = Admission(settings.max_queued_requests, metrics)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     return RpcServer(settings, RivaSpeechRecognition(transcriber, model, Calls(metrics)))

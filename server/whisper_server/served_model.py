@@ -15,12 +15,14 @@ class ServedModel:
         digest: hex digest of its artifact.
         languages: Whisper's codes of the languages that it knows.
         multilingual: whether it takes a language and can translate.
+        times_words: whether it can tell when each word was said.
     """
 
     names: tuple[str, ...]
     digest: str
     languages: tuple[str, ...]
     multilingual: bool
+    times_words: bool
 
     def resolve_name(self, name: str) -> str:
         """Return the name itself, or the default for an empty one; NotFoundError, with the list, for another."""
@@ -29,6 +31,11 @@ class ServedModel:
         if name not in self.names:
             raise NotFoundError(f"no model {name[:100]!r} is served here, only {', '.join(self.names)}")
         return name
+
+    def check_word_times(self) -> None:
+        """Raise InvalidRequestError when the model cannot tell when each word was said."""
+        if not self.times_words:
+            raise InvalidRequestError("this model names no alignment heads and cannot tell the times of words")
 
     def check_task(self, task: Task) -> None:
         """Raise InvalidRequestError when the model cannot do `task`."""

@@ -12,9 +12,13 @@ from whisper_server.engine.interface import Engine, Transcription, Transcription
 _CLIP = "warm_up.flac"
 
 
-async def warm_up(engine: Engine) -> Transcription:
-    """Transcribe the bundled clip the way requests are; whatever it raises means that the server cannot serve."""
+async def warm_up(engine: Engine, *, word_times: bool) -> Transcription:
+    """Transcribe the bundled clip the way requests are; whatever it raises means that the server cannot serve.
+
+    Args:
+        engine: the one to warm up.
+        word_times: whether the model can tell them; they have kernels of their own.
+    """
     clip = resources.files("whisper_server").joinpath(_CLIP).read_bytes()
     samples = await asyncio.to_thread(decode, EncodedAudio(clip), DecodeLimits(max_seconds=60), threading.Event())
-    # Word times have kernels of their own, so they are asked for too.
-    return await engine.transcribe(TranscriptionRequest(samples, word_times=True))
+    return await engine.transcribe(TranscriptionRequest(samples, word_times=word_times))

@@ -93,7 +93,8 @@ def _load(path: Path, device: str, compute_types: tuple[str, ...], threads: int)
         model = WhisperModel(str(path), device=device, compute_type=compute_type, cpu_threads=threads)
     except Exception as error:  # Beside RuntimeError, ValueError and MemoryError, tokenizers raises bare ones.
         raise EngineError(f"the model cannot be loaded on {device} as {compute_type}: {error}") from error
-    log.info("model loaded", extra={"device": device, "compute_type": model.model.compute_type, "threads": threads})
+    used = {"device": device, "compute_type": model.model.compute_type, "threads": threads}
+    log.info("model loaded on %(device)s as %(compute_type)s", used, extra=used)
     return model
 
 

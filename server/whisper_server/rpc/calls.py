@@ -72,7 +72,7 @@ class Calls:
         self._metrics.requests.labels(method, code.name).inc()
         self._metrics.request_seconds.labels(method).observe(seconds)
         details = {"method": method, "code": code.name, "seconds": round(seconds, 4)}
-        log.info("%s %s", method, code.name, extra=details | ({"error": trouble} if trouble else {}))
+        log.info("%s %s%s", method, code.name, f": {trouble}" if trouble else "", extra=details)
 
 
 async def _abort(

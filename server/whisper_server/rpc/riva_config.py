@@ -40,6 +40,8 @@ def read_config(config: Any, audio: bytes, model: ServedModel) -> Job:
     _refuse(config)
     task = _read_task(config.custom_configuration)
     model.check_task(task)
+    if config.enable_word_time_offsets:
+        model.check_word_times()
     return Job(
         audio=_read_audio(config, audio),
         language=whisper_language(config.language_code, model.languages),

@@ -25,8 +25,10 @@ from whisper_server.transcriber import Transcriber
 
 __all__ = ["published_artifact"]
 
-MODEL = ServedModel(("small", "whisper-1"), "ab" * 32, ("en", "ko", "zh", "no", "de"), multilingual=True)
-ENGLISH_ONLY = ServedModel(("tiny.en",), "cd" * 32, ("en",), multilingual=False)
+MODEL = ServedModel(
+    ("small", "whisper-1"), "ab" * 32, ("en", "ko", "zh", "no", "de"), multilingual=True, times_words=True
+)
+ENGLISH_ONLY = ServedModel(("tiny.en",), "cd" * 32, ("en",), multilingual=False, times_words=False)
 RECORDING = wav(tone())
 
 

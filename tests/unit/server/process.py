@@ -64,7 +64,7 @@ class ServerProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the probe port."""
-        port = self.line("loading the model")["probe_port"]
+        port = self.line("loading ")["probe_port"]
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_PATIENCE_SECONDS) as answer:
                 return answer.status, answer.read().decode()

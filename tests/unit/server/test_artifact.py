@@ -15,6 +15,23 @@ def test_a_published_artifact_is_opened(published_artifact: Path) -> None:
     artifact = open_artifact(published_artifact)
     assert artifact.manifest.digest == published_artifact.name
     assert artifact.manifest.multilingual
+    assert artifact.times_words
+
+
+def _copy(artifact: Path, target: Path) -> Path:
+    copy = shutil.copytree(artifact, target)
+    copy.chmod(0o755)
+    for file in copy.iterdir():
+        file.chmod(0o644)
+    return copy
+
+
+def test_an_early_converters_model_times_no_words(published_artifact: Path, tmp_path: Path) -> None:
+    copy = _copy(published_artifact, tmp_path / "copy")
+    config = (copy / "config.json").read_bytes()
+    # As many bytes: the size must still be the manifest's.
+    (copy / "config.json").write_bytes(config.replace(b"alignment_heads", b"alignment_headz"))
+    assert not open_artifact(copy).times_words
 
 
 def _cut(path: Path) -> None:
@@ -44,10 +61,7 @@ def _drop_tokenizer(path: Path) -> None:
 def test_what_is_not_whole_is_no_artifact(
     published_artifact: Path, tmp_path: Path, damage: Callable[[Path], None], trouble: str
 ) -> None:
-    copy = shutil.copytree(published_artifact, tmp_path / "copy")
-    copy.chmod(0o755)
-    for file in copy.iterdir():
-        file.chmod(0o644)
+    copy = _copy(published_artifact, tmp_path / "copy")
     damage(copy)
     with pytest.raises(ArtifactMissingError, match=trouble):
         open_artifact(copy)

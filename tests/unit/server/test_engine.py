@@ -140,7 +140,7 @@ def count_windows(engine: WhisperEngine) -> list[object]:
 
 
 async def test_the_warm_up_clip_is_transcribed_with_word_times(engine: WhisperEngine) -> None:
-    heard = await warm_up(engine)
+    heard = await warm_up(engine, word_times=True)
     assert heard.segments[0].words
 
 

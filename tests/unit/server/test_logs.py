@@ -39,7 +39,7 @@ def test_a_json_line_has_its_fields_and_the_request_id(capsys: pytest.CaptureFix
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("text", "info")
     logging.getLogger("whisper_server").warning("careful")
-    assert capsys.readouterr().err.endswith(" WARNING whisper_server: careful\n")
+    assert capsys.readouterr().err.endswith(" WARNING whisper_server [-] careful\n")
 
 
 def test_what_is_below_the_level_is_left_out_and_so_is_faster_whispers_chatter(

@@ -14,7 +14,9 @@ from riva.client.proto import riva_asr_pb2, riva_common_pb2
 from tests.unit.server.audio_files import SECONDS, tone, wav
 from tests.unit.server.conftest import ENGLISH_ONLY, RECORDING, Serve, Served, recognize_request
 from tests.unit.server.fakes import SILENCE
+from tests.unit.server.test_decode import HOSTILE
 from tests.unit.server.waiting import until
+from whisper_server.rpc.riva_config import _ENCODINGS
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -72,6 +74,16 @@ async def test_audio_that_cannot_be_read_is_an_invalid_argument_with_its_trouble
     assert served.metric("whisper_server_requests_total", method="Recognize", code="INVALID_ARGUMENT") == 2
 
 
+async def test_nothing_hostile_stops_the_server(serve: Serve) -> None:
+    served = await serve(max_audio_seconds=60)
+    for name, (data, encoding, rate, trouble) in HOSTILE.items():
+        number = next(number for number, known in _ENCODINGS.items() if known is encoding)
+        code, details = await served.refusal(data, encoding=number, sample_rate_hertz=rate)
+        assert (code, trouble in details) == (INVALID, True), name
+    assert (await served.recognize()).results
+    assert served.metric("whisper_server_requests_in_progress") == 0
+
+
 async def test_audio_longer_than_the_limit_is_refused(serve: Serve) -> None:
     served = await serve(max_audio_seconds=1)
     assert await served.refusal() == (INVALID, "the audio is longer than the 1 s that a request may hold")
@@ -114,6 +126,12 @@ async def test_an_english_only_model_refuses_other_languages_and_translation(ser
         "this model knows English only and cannot translate",
     )
     assert (await served.recognize(language_code="en-GB")).results
+
+
+async def test_a_model_that_times_no_words_refuses_to(serve: Serve) -> None:
+    served = await serve(ENGLISH_ONLY)
+    code, trouble = await served.refusal(enable_word_time_offsets=True)
+    assert (code, trouble) == (INVALID, "this model names no alignment heads and cannot tell the times of words")
 
 
 async def test_any_of_the_models_names_will_do_and_another_is_not_found(served: Served) -> None:

@@ -42,11 +42,11 @@ class Life:
 
     async def port(self, name: str, message: str) -> int:
         """Return the port that a line of the log tells, once it is there."""
-        await until(lambda: self.task.done() or any(record.message == message for record in self._records))
-        return int(next(vars(record)[name] for record in self._records if record.message == message))
+        await until(lambda: self.task.done() or any(record.message.startswith(message) for record in self._records))
+        return int(next(vars(record)[name] for record in self._records if record.message.startswith(message)))
 
     async def probe(self, path: str) -> int:
-        port = await self.port("probe_port", "loading the model")
+        port = await self.port("probe_port", "loading ")
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
             return response.status
 
