@@ -9,9 +9,11 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
-from tests.support.chart import CASES, CHART, NAMESPACE, RELEASE, helm, render_text
+from tests.support.chart import CASES, CHART, RELEASE, helm, render_text
 from tests.support.whispermodels import minimal, model
 
+# Not the namespace that the operator of the other tests has its rights in.
+NAMESPACE = "chart"
 RESTRICTED = "pod-security.kubernetes.io/warn=restricted"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-whisper-operator"
 
@@ -29,7 +31,7 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
 def test_all_that_is_rendered_is_taken_without_a_warning(kubectl: Kubectl, arguments: tuple[str, ...]) -> None:
     server_checks = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
-    said = kubectl("apply", "--filename=-", *server_checks, stdin=render_text(*arguments))
+    said = kubectl("apply", "--filename=-", *server_checks, stdin=render_text(*arguments, f"--namespace={NAMESPACE}"))
     assert "(server dry run)" in said
 
 

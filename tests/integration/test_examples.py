@@ -1,0 +1,46 @@
+"""The examples, as people copy them: a real API server takes every one, and each is told of in the list."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cluster.control_plane import ControlPlane
+from tests.support.whispermodels import read_crd
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def control_plane_with_crd(control_plane: ControlPlane) -> ControlPlane:
+    control_plane.kubectl.apply(read_crd())
+    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    return control_plane
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_an_example_is_taken_without_a_warning(control_plane_with_crd: ControlPlane, example: Path) -> None:
+    strictly = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
+    said = control_plane_with_crd.kubectl("apply", f"--filename={example}", *strictly)
+    assert "whispermodel.stt.whisper-operator.io/" in said
+
+
+def test_every_kind_of_source_has_an_example() -> None:
+    objects = [one for example in EXAMPLES for one in yaml.safe_load_all(example.read_text())]
+    sources = {kind for one in objects if one["kind"] == "WhisperModel" for kind in one["spec"]["source"]}
+    versions = read_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert sources == set(versions["source"]["properties"])
+
+
+def test_every_example_is_listed() -> None:
+    listed = (ROOT / "examples" / "README.md").read_text()
+    assert [example.name for example in EXAMPLES if f"({example.name})" not in listed] == []
+
+
+def test_kind_shows_the_node_the_folder_that_the_volume_example_reads() -> None:
+    (node,) = yaml.safe_load((ROOT / "kind-config.yaml").read_text())["nodes"]
+    (mount,) = node["extraMounts"]
+    volume, *_ = yaml.safe_load_all((ROOT / "examples" / "whispermodel-volume.yaml").read_text())
+    assert volume["spec"]["hostPath"]["path"] == mount["containerPath"]
+    assert f"{mount['hostPath']}/" in (ROOT / "examples" / "whispermodel-volume.yaml").read_text()
