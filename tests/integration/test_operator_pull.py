@@ -1,13 +1,17 @@
 """From a WhisperModel to a published artifact: claim, Job, its outcome, and the attempts that follow a failure."""
 
-from tests.integration.world import DIGEST, World
+import pytest
+
+from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
 
 REFUSED = TerminationMessage(step="pull", reason="Unauthorized", message="The key AKIA… is not known to the server.")
+RETRY = "stt.whisper-operator.io/retry"
+SHARED: JSON = {"cache": {"claimName": "shared"}, "source": {"s3": {"bucket": "models", "key": "same"}}}
 
 
-def test_a_new_model_gets_a_claim_and_a_job_and_all_conditions(world: World) -> None:
+def test_a_new_model_gets_a_claim_a_job_and_all_conditions(world: World) -> None:
     world.apply(cache={"size": "5Gi", "storageClassName": "shared"})
     world.until_job()
     claim = world.get("pvc", "m-models")
@@ -16,23 +20,32 @@ def test_a_new_model_gets_a_claim_and_a_job_and_all_conditions(world: World) -> 
     progressing = world.until_condition("Progressing", "True", "Pulling")
     assert progressing["observedGeneration"] == 1
     status = world.status()
-    assert [one["type"] for one in status["conditions"]] == [
-        "ArtifactReady",
-        "Available",
-        "Progressing",
-        "Degraded",
-        "Ready",
-    ]
+    kinds = [one["type"] for one in status["conditions"]]
+    assert kinds == ["ArtifactReady", "Available", "Progressing", "Degraded", "Ready"]
     assert status["sourceURI"] == "s3://models/m.tar.zst"
     assert status["pull"] == {"attempt": 1}
     assert not world.exists("deployment", "m-server")
 
 
-def test_a_model_becomes_ready(world: World) -> None:
-    world.bring_up()
-    status = world.status()
-    assert status["artifact"]["digest"] == DIGEST
-    assert status["endpoints"] == {"grpc": f"m.{world.namespace}.svc:50051"}
+def test_a_claim_without_a_volume_is_left_as_it_is(world: World) -> None:
+    world.apply(cache={"size": "5Gi"})
+    world.until_job()
+    world.apply(cache={"size": "6Gi"})
+    world.until("the change is seen", lambda: world.status().get("observedGeneration") == 2)
+    assert world.condition("Degraded")["status"] == "False"
+    assert world.get("pvc", "m-models")["spec"]["resources"]["requests"]["storage"] == "5Gi"
+
+
+def test_a_claim_that_may_not_grow_is_told_and_stops_nothing(world: World) -> None:
+    world.make_volume("5Gi")
+    world.apply(cache={"size": "5Gi", "storageClassName": world.namespace})
+    pull = world.until_job()
+    world.until("the claim has a volume", lambda: world.get("pvc", "m-models")["status"].get("phase") == "Bound")
+    world.apply(cache={"size": "6Gi", "storageClassName": world.namespace})
+    degraded = world.until_condition("Degraded", "True", "PodsForbidden")
+    assert "only dynamically provisioned pvc can be resized" in degraded["message"]
+    world.publish(pull)
+    world.until("the servers are made all the same", lambda: world.exists("deployment", "m-server"))
 
 
 def test_the_loaders_own_words_reach_the_condition(world: World) -> None:
@@ -41,3 +54,170 @@ def test_the_loaders_own_words_reach_the_condition(world: World) -> None:
     degraded = world.until_condition("Degraded", "True", "Unauthorized")
     assert "The key AKIA… is not known to the server." in degraded["message"]
     assert FAILURES[Reason.UNAUTHORIZED].next_step in degraded["message"]
+    assert "Attempt 1 failed; the next one follows within 1 min." in degraded["message"]
+    assert len(world.jobs()) == 1
+
+
+def test_an_exit_code_alone_tells_the_reason(world: World) -> None:
+    world.apply()
+    world.fail_pull(world.until_job(), FAILURES[Reason.CHECKSUM_MISMATCH].exit_code)
+    world.until_condition("Degraded", "True", "ChecksumMismatch")
+
+
+def test_a_code_that_another_try_may_cure_does_not_end_the_job(world: World) -> None:
+    world.apply()
+    pod = world.until_job()
+    world.fail_pull(pod, 1)
+    world.until("the Job counts the failure", lambda: world.jobs()[0]["status"].get("failed") == 1)
+    assert world.condition("Degraded")["status"] == "False"
+
+
+def test_a_new_value_of_the_retry_annotation_tries_at_once(world: World) -> None:
+    world.apply()
+    world.fail_pull(world.until_job(), 65, REFUSED)
+    world.until_condition("Degraded", "True", "Unauthorized")
+    world.kubectl("annotate", "wm", "m", f"{RETRY}=mended")
+    second = world.until_job(attempt=2)
+    world.until_condition("Progressing", "True", "Pulling")
+    world.until_condition("Degraded", "True", "Unauthorized")  # until it has succeeded
+    world.publish(second)
+    world.until_condition("ArtifactReady", "True", "Published")
+    world.until_condition("Degraded", "False", "RollingOut")
+    assert [job["metadata"]["name"][-2:] for job in world.jobs()] == ["-1", "-2"]
+
+
+def test_other_inputs_replace_a_running_pull(world: World) -> None:
+    world.apply()
+    first = world.until_job()
+    world.apply(sha256="0" * 64)
+    world.until("the first Job is gone", lambda: not world.exists("job", first["metadata"]["labels"]["job-name"]))
+    (job,) = world.jobs()
+    assert "--sha256" in job["spec"]["template"]["spec"]["initContainers"][0]["args"]
+    world.publish(world.until_job(instead_of=first))
+    world.until_condition("ArtifactReady", "True", "Published")
+
+
+def test_a_named_claim_must_be_there(world: World) -> None:
+    world.apply(cache={"claimName": "shared"})
+    degraded = world.until_condition("Degraded", "True", "ClaimNotFound")
+    assert "The claim shared (cache.claimName) does not exist. Create the claim" in degraded["message"]
+    assert not world.jobs()
+    world.make_claim("shared")
+    pod = world.until_job()
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == "shared"
+    assert not world.exists("pvc", "m-models")
+
+
+def test_a_source_volume_must_be_there(world: World) -> None:
+    world.apply(source={"volume": {"claimName": "checkout", "path": "whisper.tar"}})
+    degraded = world.until_condition("Degraded", "True", "ClaimNotFound")
+    assert "source.volume.claimName" in degraded["message"]
+    world.make_claim("checkout", "ReadOnlyMany")
+    world.until_job()
+
+
+def test_a_claim_of_one_pod_is_of_no_use(world: World) -> None:
+    world.make_claim("mine", "ReadWriteOncePod")
+    world.apply(cache={"claimName": "mine"})
+    degraded = world.until_condition("Degraded", "True", "AccessModeUnsupported")
+    assert "The claim mine is ReadWriteOncePod" in degraded["message"]
+
+
+def test_of_two_models_that_pull_the_same_the_second_waits(world: World) -> None:
+    world.make_claim("shared")
+    world.apply("a", **SHARED)
+    first = world.until_job(name="a")
+    world.apply("b", **SHARED)
+    waiting = world.until_condition("Progressing", "True", "WaitingForPeer", "b")
+    assert "The WhisperModel a pulls the same model" in waiting["message"]
+    assert not world.jobs("b")
+    world.publish(first)
+    world.publish(world.until_job(name="b"))
+    world.until_condition("ArtifactReady", "True", "Published", "b")
+
+
+def test_a_peer_whose_pull_failed_is_not_waited_for(world: World) -> None:
+    world.make_claim("shared")
+    world.apply("a", **SHARED)
+    first = world.until_job(name="a")
+    world.apply("b", **SHARED)
+    world.until_condition("Progressing", "True", "WaitingForPeer", "b")
+    world.fail_pull(first, 65, REFUSED)
+    world.until_job(name="b")
+
+
+def test_a_quota_that_forbids_the_pod_is_told_and_when_it_is_raised_all_goes_on(world: World) -> None:
+    quota: JSON = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    world.make(quota)
+    world.until("the quota holds", lambda: "hard" in world.get("quota", "q").get("status", {}))
+    world.apply()
+    degraded = world.until_condition("Degraded", "True", "PodsForbidden")
+    assert "exceeded quota: q" in degraded["message"]
+    world.kubectl("delete", "quota", "q")
+    world.until_job()
+    world.until_condition("Degraded", "False", "Pulling")
+
+
+def test_a_service_account_that_is_not_there_is_told(world: World) -> None:
+    world.apply(pull={"serviceAccountName": "nobody"})
+    degraded = world.until_condition("Degraded", "True", "PodsForbidden")
+    assert 'serviceaccount "nobody" not found' in degraded["message"]
+
+
+PENDING: dict[str, tuple[JSON, str]] = {
+    "no node": (
+        {
+            "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+            ]
+        },
+        "ClaimPending",  # the claim that was made for it has no volume: no provisioner runs here
+    ),
+    "no image": (
+        {
+            "initContainerStatuses": [
+                {
+                    "name": "pull",
+                    "image": "i",
+                    "imageID": "",
+                    "ready": False,
+                    "restartCount": 0,
+                    "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}},
+                }
+            ]
+        },
+        "ImagePullFailed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PENDING)
+def test_what_keeps_the_pulls_pod_from_starting_is_told(world: World, case: str) -> None:
+    status, reason = PENDING[case]
+    world.apply()
+    world.set_status(world.until_job(), **status)
+    world.until_condition("Degraded", "True", reason)
+
+
+def test_a_published_artifact_is_in_the_status(world: World) -> None:
+    world.apply()
+    world.publish(world.until_job(), OTHER_DIGEST)
+    world.until_condition("ArtifactReady", "True", "Published")
+    status = world.status()
+    assert status["artifact"] == {
+        "digest": OTHER_DIGEST,
+        "shortDigest": "b" * 12,
+        "source": "s3://models/m?etag=1",
+        "format": "transformers",
+        "quantization": "float16",
+        "sizeBytes": 1000,
+        "path": "artifacts/" + "b" * 64,
+    }
+    assert status["target"]["state"] == "Published"
+    assert "pull" not in status
+    assert DIGEST not in str(status)

@@ -5,15 +5,33 @@ Jobs, Deployments and garbage collection are the real controllers' work: they dr
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import kubernetes.client
+import kubernetes.config
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.processes import wait_until
 from whisper_contract.termination import TerminationMessage
+from whisper_operator.kube import kinds
+from whisper_operator.kube.client import KubeClient
 
 JSON = dict[str, Any]
+
+KINDS = {
+    "whispermodel": kinds.MODEL,
+    "pvc": kinds.CLAIM,
+    "service": kinds.SERVICE,
+    "pod": kinds.POD,
+    "job": kinds.JOB,
+    "deployment": kinds.DEPLOYMENT,
+    "event": kinds.REPORTED_EVENT,
+    "quota": kinds.Kind("", "v1", "resourcequotas"),
+    "replicaset": kinds.Kind("apps", "v1", "replicasets"),
+    "serviceaccount": kinds.Kind("", "v1", "serviceaccounts"),
+}
 
 PATIENCE_SECONDS = 30
 DIGEST = "sha256:" + "a" * 64
@@ -26,6 +44,11 @@ class World:
 
     def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
         self._kubectl = control_plane.kubectl
+        untyped: Any = kubernetes.config
+        api = untyped.new_client_from_config(str(control_plane.kubeconfig))
+        # kubectl is what people use, and a process each time: reading, which a test does all the time, goes without.
+        self._reader = KubeClient(api)
+        self._pods: Any = kubernetes.client.CoreV1Api(api)
         self.namespace = namespace
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
@@ -37,7 +60,7 @@ class World:
         wait_until("the namespace has its ServiceAccount", self._has_account, seconds=PATIENCE_SECONDS)
 
     def _has_account(self) -> bool:
-        return bool(self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "--output=name"))
+        return self.exists("serviceaccount", "default")
 
     def delete_namespace(self) -> None:
         self._kubectl("delete", "namespace", self.namespace, "--wait=false")
@@ -63,19 +86,32 @@ class World:
         spec = {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}
         self.make({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
 
+    def make_volume(self, size: str) -> None:
+        """Make a volume for a claim of the storage class that is named as the namespace."""
+        spec = {
+            "accessModes": ["ReadWriteMany"],
+            "capacity": {"storage": size},
+            "storageClassName": self.namespace,
+            "hostPath": {"path": "/tmp/nowhere"},
+        }
+        self.make({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": self.namespace}, "spec": spec})
+
     # What there is.
 
     def get(self, kind: str, name: str) -> JSON:
-        found: JSON = json.loads(self.kubectl("get", kind, name, "--output=json"))
+        found = self._reader.get(KINDS[kind], self.namespace, name)
+        assert found is not None, f"there is no {kind} {name}"
         return found
 
     def select(self, kind: str, labels: str = "") -> list[JSON]:
-        found: JSON = json.loads(self.kubectl("get", kind, f"--selector={labels}", "--output=json"))
-        items: list[JSON] = found["items"]
-        return items
+        return self._reader.list(KINDS[kind], self.namespace, labels=labels)
+
+    def get_raw(self, group: str, path: str) -> JSON:
+        found: JSON = json.loads(self._kubectl("get", "--raw", f"{group}/namespaces/{self.namespace}/{path}"))
+        return found
 
     def exists(self, kind: str, name: str) -> bool:
-        return bool(self.kubectl("get", kind, name, "--ignore-not-found", "--output=name"))
+        return self._reader.get(KINDS[kind], self.namespace, name) is not None
 
     def status(self, name: str = "m") -> JSON:
         status: JSON = self.get("whispermodel", name).get("status", {})
@@ -87,7 +123,7 @@ class World:
         return found
 
     def jobs(self, name: str = "m") -> list[JSON]:
-        jobs = self.select("jobs", f"stt.whisper-operator.io/model={name}")
+        jobs = self.select("job", f"stt.whisper-operator.io/model={name}")
         return sorted(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))
 
     # Waiting.
@@ -96,7 +132,7 @@ class World:
         try:
             wait_until(what, true, seconds=seconds)
         except ClusterError as error:
-            statuses = {one["metadata"]["name"]: one.get("status") for one in self.select("whispermodels")}
+            statuses = {one["metadata"]["name"]: one.get("status") for one in self.select("whispermodel")}
             raise AssertionError(f"{error}\n{json.dumps(statuses, indent=1)}") from error
 
     def until_condition(self, kind: str, status: str, reason: str, name: str = "m") -> JSON:
@@ -109,18 +145,21 @@ class World:
         self.until(f"{kind} of {name} is {status} {reason}", so)
         return self.condition(kind, name)
 
-    def until_job(self, attempt: int = 1, name: str = "m") -> JSON:
-        """Wait until the Job of this attempt is there and has its pod, and return the pod."""
+    def until_job(self, attempt: int = 1, name: str = "m", instead_of: JSON | None = None) -> JSON:
+        """Wait until the Job of this attempt has its pod, and not one for other inputs, and return the pod."""
         labels = f"stt.whisper-operator.io/model={name},stt.whisper-operator.io/attempt={attempt}"
-        self.until(f"attempt {attempt} of {name} has a pod", lambda: bool(self.select("pods", labels)))
-        return self.select("pods", labels)[0]
+
+        def pods() -> list[JSON]:
+            found = self.select("pod", labels)
+            return [pod for pod in found if instead_of is None or _inputs(pod) != _inputs(instead_of)]
+
+        self.until(f"attempt {attempt} of {name} has a pod", lambda: bool(pods()))
+        return pods()[0]
 
     # What a scheduler, a kubelet and a loader would do.
 
     def set_status(self, pod: JSON, **status: Any) -> None:
-        patch = json.dumps({"status": status})
-        name = pod["metadata"]["name"]
-        self.kubectl("patch", "pod", name, "--subresource=status", "--type=merge", f"--patch={patch}")
+        self._pods.patch_namespaced_pod_status(pod["metadata"]["name"], self.namespace, {"status": status})
 
     def fail_pull(self, pod: JSON, exit_code: int, message: TerminationMessage | None = None) -> None:
         """Let the pod's first step end with this exit code."""
@@ -139,17 +178,17 @@ class World:
 
     def server_pods(self, name: str = "m") -> list[JSON]:
         labels = f"stt.whisper-operator.io/model={name},app.kubernetes.io/component=server"
-        pods = self.select("pods", labels)
+        pods = self.select("pod", labels)
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def make_ready(self, pod: JSON) -> None:
         """Let the server in the pod become ready."""
-        now = _now()
+        moment = now()
         conditions = [
-            {"type": kind, "status": "True", "lastTransitionTime": now}
+            {"type": kind, "status": "True", "lastTransitionTime": moment}
             for kind in ("PodScheduled", "ContainersReady", "Ready")
         ]
-        server = _container("server", running={"startedAt": now}) | {"ready": True, "started": True}
+        server = _container("server", running={"startedAt": moment}) | {"ready": True, "started": True}
         self.set_status(pod, phase="Running", conditions=conditions, containerStatuses=[server])
 
     def serve(self, name: str = "m", replicas: int = 1) -> None:
@@ -157,19 +196,23 @@ class World:
 
         def all_ready() -> bool:
             for pod in self.server_pods(name):
-                if pod["status"].get("phase") != "Running":
+                if not any(
+                    one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", [])
+                ):
                     self.make_ready(pod)
             ready = self.condition("Ready", name)
             return ready.get("status") == "True" and self.status(name).get("ready") == f"{replicas}/{replicas}"
 
         self.until(f"{name} is ready", all_ready)
 
-    def bring_up(self, name: str = "m", digest: str = DIGEST, **spec: Any) -> None:
-        """Take a WhisperModel all the way to Ready."""
+    def bring_up(self, name: str = "m", digest: str = DIGEST, **spec: Any) -> JSON:
+        """Take a WhisperModel all the way to Ready, and return the pod of its pull."""
         self.apply(name, **spec)
-        self.publish(self.until_job(name=name), digest)
+        pull = self.until_job(name=name)
+        self.publish(pull, digest)
         self.until(f"{name} has a Deployment", lambda: self.exists("deployment", f"{name}-server"))
         self.serve(name, replicas=spec.get("server", {}).get("replicas", 1))
+        return pull
 
 
 def _container(name: str, **state: Any) -> JSON:
@@ -177,9 +220,14 @@ def _container(name: str, **state: Any) -> JSON:
 
 
 def _terminated(exit_code: int, message: str) -> JSON:
-    now = _now()
-    return {"exitCode": exit_code, "message": message, "startedAt": now, "finishedAt": now}
+    moment = now()
+    return {"exitCode": exit_code, "message": message, "startedAt": moment, "finishedAt": moment}
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _inputs(pod: JSON) -> str:
+    return str(pod["metadata"]["labels"]["stt.whisper-operator.io/inputs"])
+
+
+def now(seconds: int = 0) -> str:
+    """The time as the API server writes it, or so many seconds later."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -58,4 +58,5 @@ def _sentence(body: str) -> str:
         answer = json.loads(body)
     except ValueError:
         return body[:256] or "no text"
-    return str(answer.get("message", "no text")) if isinstance(answer, dict) else "no text"
+    message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
+    return message.partition("\n")[0] or "no text"  # what follows, of an invalid object, is its diff

@@ -6,6 +6,8 @@ pods          why a pod does not run, and with what its containers ended
 jobs          what state a pull Job is in, and how it ended
 pulling       what is to be done about the artifact: the next attempt, waiting, or nothing
 serving       what the servers are up to
-conditions    all that as conditions
+applying      carrying out what was decided
+conditions    all that as conditions, and statuses as a whole status
+events        what is worth a Kubernetes Event
 reconciler    the visit itself
 """

@@ -118,9 +118,9 @@ def running_step(job_pods: Sequence[JSON]) -> tuple[str, str] | None:
 
 
 def artifact_missing_since(server_pods: Sequence[JSON], digest: str) -> datetime | None:
-    """Return when a server that should serve `digest` last found it missing from the volume."""
+    """Return when a server that should serve `digest`, and does not, last found it missing from the volume."""
     serving = [pod for pod in server_pods if _artifact(pod) == digest and not is_terminating(pod)]
-    ends = (ending for pod in serving for ending in pods.endings(pod))
+    ends = (ending for pod in serving if condition(pod, "Ready") is None for ending in pods.endings(pod))
     return latest(
         ending.finished
         for ending in ends

@@ -21,7 +21,7 @@ KEPT_JOBS = 3
 
 _LONGEST_WAIT = timedelta(minutes=10)
 # Claims of others are not watched, peers' Jobs bring their owners' keys, and no event says that a node is lost.
-_LOOK_AGAIN = timedelta(seconds=10)
+_LOOK_AGAIN = timedelta(seconds=5)
 #: How often a pull's progress is read from its log, at most.
 PROGRESS_INTERVAL = timedelta(seconds=3)
 
