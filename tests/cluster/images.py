@@ -43,13 +43,13 @@ def build_images() -> dict[str, Path]:
     folder = cache_dir() / "images"
     folder.mkdir(exist_ok=True)
     with locked(folder / "lock", waiting_for="another process that builds images"):
-        archives = {part: folder / f"{part}-{_key(*_RECIPES, *_SOURCES)}.tar" for part in PARTS}
+        archives = {part: folder / f"{part}-{key_of(*_RECIPES, *_SOURCES)}.tar" for part in PARTS}
         missing = [part for part in PARTS if not archives[part].exists()]
         if missing:
             _build(missing, archives)
         for part, archive in archives.items():
             archive.touch()
-            _forget_old(folder, f"{part}-*.tar", keep=_KEPT_ARCHIVES)
+            forget_old(folder, f"{part}-*.tar", keep=_KEPT_ARCHIVES)
     return archives
 
 
@@ -107,10 +107,10 @@ def _provide_base() -> None:
 
 
 def _store() -> Path:
-    return cache_dir() / "images" / f"store-{_key(*_RECIPES)}"
+    return cache_dir() / "images" / f"store-{key_of(*_RECIPES)}"
 
 
-def _key(*inputs: str) -> str:
+def key_of(*inputs: str) -> str:
     """A hash of the files below `inputs`, with their names, and of the base."""
     content = hashlib.sha256(recipe().encode())
     for name in inputs:
@@ -126,7 +126,7 @@ def _files(path: Path) -> Iterator[Path]:
     yield from sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
 
 
-def _forget_old(folder: Path, pattern: str, *, keep: int) -> None:
+def forget_old(folder: Path, pattern: str, *, keep: int) -> None:
     """Removes all but the archives that were asked for last: a checkout of another state may be testing with one."""
     by_use = sorted(folder.glob(pattern), key=lambda archive: archive.stat().st_mtime, reverse=True)
     for archive in by_use[keep:]:
