@@ -208,11 +208,11 @@ class _HubHandler(_Handler):
     """The Hub itself: the API, small files, redirects for large ones."""
 
     def answer(self) -> None:
-        path = unquote(urlsplit(self.path).path)
+        path = urlsplit(self.path).path  # still quoted: a branch may hold a slash
         if match := _API.fullmatch(path):
-            self._answer_api(**match.groupdict())
+            self._answer_api(match["repo"], match["what"], unquote(match["revision"] or "main"))
         elif match := _RESOLVE.fullmatch(path):
-            self._answer_file(**match.groupdict())
+            self._answer_file(match["repo"], unquote(match["revision"]), unquote(match["path"]))
         else:
             raise _RefusalError(404, None, "Not Found")
 
@@ -241,9 +241,9 @@ class _HubHandler(_Handler):
             raise _RefusalError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return commit
 
-    def _answer_api(self, repo: str, what: str | None, revision: str | None) -> None:
+    def _answer_api(self, repo: str, what: str | None, revision: str) -> None:
         repository = self._repository(repo)
-        commit = self._commit(repository, revision or "main")
+        commit = self._commit(repository, revision)
         files = repository.commits[commit]
         if what == "tree":
             self.send_json([_tree_entry(name, file) for name, file in sorted(files.items())])

@@ -6,9 +6,10 @@ was resolved (If-Match), so that an object that is replaced meanwhile is noticed
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,13 +19,13 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConfigParseError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from urllib3.exceptions import HTTPError as ConnectionBrokenError
 
 from whisper_contract.reasons import Reason
@@ -46,17 +47,25 @@ _SECRET_KEYS = "aws_access_key_id and aws_secret_access_key, or credentials (an 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; a reply without a body becomes a bare number.
 _REASONS = (
     (Reason.SOURCE_NOT_FOUND, {"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "NotFound", "404", "405"}),
-    (Reason.SOURCE_NOT_FOUND, {"MethodNotAllowed", "InvalidBucketName", "PermanentRedirect", "301"}),
+    (Reason.SOURCE_NOT_FOUND, {"MethodNotAllowed", "InvalidArgument", "InvalidBucketName", "PermanentRedirect", "301"}),
     (Reason.SOURCE_NOT_FOUND, {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}),
     (
         Reason.UNAUTHORIZED,
         {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403", "401"},
     ),
+    (Reason.UNAUTHORIZED, {"XAdminUserNotFound"}),  # versitygw's word for InvalidAccessKeyId
     (Reason.UNAUTHORIZED, {"InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "AllAccessDisabled"}),
     (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412"}),
     (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
 )
 _REASON_BY_CODE = {code: reason for reason, codes in _REASONS for code in codes}
+_CONNECTION_ERRORS = (
+    BotoConnectionError,
+    ConnectionBrokenError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 _HINTS = {
     "PermanentRedirect": "the bucket is in another region or behind another endpoint",
     "301": "the bucket is in another region or behind another endpoint",
@@ -64,7 +73,9 @@ _HINTS = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchKey": "there is no such object in the bucket",
     "NoSuchVersion": "the object has no such version",
+    "InvalidArgument": "the object has no such version",
     "InvalidAccessKeyId": "the access key is not known there",
+    "XAdminUserNotFound": "the access key is not known there",
     "SignatureDoesNotMatch": "the secret access key is wrong",
     "ExpiredToken": "the session token has expired",
     "AccessDenied": "these credentials may not read it",
@@ -114,20 +125,18 @@ def _session(secret: SecretFolder | None) -> boto3.session.Session:
     profile_file = secret.file("credentials")
     if profile_file is None:
         raise secret.missing(_SECRET_KEYS)
+    return _profile_session(profile_file)
+
+
+def _profile_session(profile_file: Path) -> boto3.session.Session:
     # Naming the profile makes botocore read the file before the environment.
-    session = botocore.session.Session(profile="default")
-    session.set_config_variable("credentials_file", str(profile_file))
-    return _checked(boto3.session.Session(botocore_session=session))
-
-
-def _checked(session: boto3.session.Session) -> boto3.session.Session:
-    try:
-        found = session.get_credentials()
-    except (BotoCoreError, ConfigParseError):
-        found = None
-    if found is None:
-        raise LoaderError(Reason.SECRET_KEY_MISSING, "the Secret's credentials file has no [default] profile with keys")
-    return session
+    inner = botocore.session.Session(profile="default")
+    inner.set_config_variable("credentials_file", str(profile_file))
+    with suppress(BotoCoreError):
+        session = boto3.session.Session(botocore_session=inner)
+        if session.get_credentials() is not None:
+            return session
+    raise LoaderError(Reason.SECRET_KEY_MISSING, "the Secret's credentials file has no [default] profile with keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +242,13 @@ def s3_errors(what: str) -> Iterator[None]:
         raise _from_reply(what, error) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
-    except (HTTPClientError, IncompleteReadError, ResponseStreamingError, ConnectionBrokenError) as error:
+    except (
+        BotoConnectionError,
+        HTTPClientError,
+        IncompleteReadError,
+        ResponseStreamingError,
+        ConnectionBrokenError,
+    ) as error:
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: no connection ({type(error).__name__})") from error
     except (BotoCoreError, ValueError) as error:
         raise LoaderError(Reason.SPEC_INVALID, f"{what}: {type(error).__name__}: the request can't be made") from error
