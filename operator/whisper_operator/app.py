@@ -85,7 +85,7 @@ class Operator:
         self.registry = kopf.OperatorRegistry()
         self.kopf_settings = _kopf_settings()
         self._reconciler = Reconciler(client, settings)
-        self._queue: WorkQueue[ModelKey] | None = None
+        self.queue: WorkQueue[ModelKey] | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="visit")
         self._register()
@@ -94,14 +94,14 @@ class Operator:
         kopf.on.login(registry=self.registry)(kopf.login_via_client)
         kopf.on.startup(registry=self.registry)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
-        kopf.on.probe(registry=self.registry, id="queue")(self._probe)
+        kopf.on.probe(registry=self.registry, id="queue")(self.probe)
         kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=self.registry)(self._model_event)
         for kind in kinds.CHILDREN:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=self.registry)(self._child_event)
 
     async def _start(self, **_: Any) -> None:
-        self._queue = WorkQueue()
-        self._workers = [asyncio.create_task(self._work(self._queue)) for _ in range(WORKERS)]
+        self.queue = WorkQueue()
+        self._workers = [asyncio.create_task(self._work(self.queue)) for _ in range(WORKERS)]
         _log.info("the operator runs")
 
     async def _stop(self, **_: Any) -> None:
@@ -117,12 +117,12 @@ class Operator:
         self._add(namespace, labels.get(names.LABEL_MODEL))
 
     def _add(self, namespace: str | None, model: str | None) -> None:
-        if self._queue is not None and namespace is not None and model is not None:
-            self._queue.add(ModelKey(namespace, model))
+        if self.queue is not None and namespace is not None and model is not None:
+            self.queue.add(ModelKey(namespace, model))
 
-    async def _probe(self, **_: Any) -> float:
+    async def probe(self, **_: Any) -> float:
         """Return for how long the oldest key has been waiting; fail when the queue has stopped moving."""
-        oldest = self._queue.oldest() if self._queue is not None else 0.0
+        oldest = self.queue.oldest() if self.queue is not None else 0.0
         if oldest > STALLED_SECONDS:
             raise kopf.PermanentError(f"the work queue has not moved for {oldest:.0f} s")
         return round(oldest, 3)

@@ -26,6 +26,7 @@ _POLICY = {
 class Call:
     """One request: `resource` with its subresource, as pods/log."""
 
+    namespace: str
     verb: str
     group: str
     resource: str
@@ -44,7 +45,8 @@ class Audit:
         """The operator's requests so far, in the order of their answers."""
         if not self.log.exists():
             return []
-        entries = (json.loads(line) for line in self.log.read_text().splitlines())
+        whole_lines = self.log.read_text().split("\n")[:-1]
+        entries = (json.loads(line) for line in whole_lines)
         return [_call(entry) for entry in entries if "objectRef" in entry]
 
 
@@ -53,7 +55,8 @@ def _call(entry: dict[str, object]) -> Call:
     assert isinstance(reference, dict)
     assert isinstance(status, dict)
     resource = "/".join(filter(None, (reference["resource"], reference.get("subresource"))))
-    return Call(str(entry["verb"]), reference.get("apiGroup", ""), resource, status.get("code", 0))
+    namespace = reference.get("namespace", "")
+    return Call(namespace, str(entry["verb"]), reference.get("apiGroup", ""), resource, status.get("code", 0))
 
 
 def flags(audit: Audit) -> tuple[str, ...]:

@@ -29,6 +29,11 @@ class OperatorProcess:
     def healthz(self) -> str:
         return f"http://127.0.0.1:{self._probe_port}/healthz"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it unless it runs, and wait until it watches."""
         if self._process is not None and self._process.poll() is None:

@@ -126,8 +126,8 @@ class Status(_Part, frozen=True):
         return next((condition for condition in self.conditions if condition.type == kind), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON that is written."""
-        fields: dict[str, Any] = msgspec.to_builtins(self)
+        """Return the JSON that is written, just as it is read again: lists and not tuples."""
+        fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return fields
 
 

@@ -7,6 +7,7 @@ KubeError
 """
 
 import json
+from typing import Any
 
 
 class KubeError(Exception):
@@ -45,18 +46,29 @@ _REFUSED = (400, _FORBIDDEN, 422)
 
 def error_for(status: int, body: str) -> KubeError:
     """Return the error that the answer means, with the API server's own sentence."""
-    message = f"{_sentence(body)} (HTTP {status})"
+    answer = _parse(body)
+    message = f"{_sentence(answer)} (HTTP {status})"
     if status == _NOT_FOUND:
         return NotFound(status, message)
-    if status in _REFUSED:
+    if status in _REFUSED and not _in_terminating_namespace(answer):
         return Refused(status, message)
     return Unsettled(status, message)
 
 
-def _sentence(body: str) -> str:
+def _parse(body: str) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except ValueError:
-        return body[:256] or "no text"
-    message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
-    return message.partition("\n")[0] or "no text"  # what follows, of an invalid object, is its diff
+        return {"message": body[:256]}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _sentence(answer: dict[str, Any]) -> str:
+    # What follows the first line, of an invalid object, is its diff.
+    return str(answer.get("message", "")).partition("\n")[0] or "no text"
+
+
+def _in_terminating_namespace(answer: dict[str, Any]) -> bool:
+    """Tell whether nothing can be made only because the namespace is being deleted: the WhisperModel soon is, too."""
+    causes = (answer.get("details") or {}).get("causes") or []
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

@@ -43,5 +43,10 @@ class ProgressReader:
             text = self._client.log_tail(kinds.POD, model.namespace, *step, lines=_LINES)
         except KubeError:  # a container that has just started or ended, a node that does not answer: no news
             return None
-        lines = (Progress.parse_line(line) for line in reversed(text.splitlines()))
-        return next(filter(None, lines), None)
+        return last_progress(text)
+
+
+def last_progress(log: str) -> Progress | None:
+    """Return what the last progress line of a log says, whatever follows it."""
+    lines = (Progress.parse_line(line) for line in reversed(log.splitlines()))
+    return next(filter(None, lines), None)

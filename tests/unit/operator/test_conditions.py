@@ -1,5 +1,6 @@
 """Conditions from situations: each of the five, for each situation that there is."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -123,6 +124,12 @@ def test_an_unchanged_situation_is_an_unchanged_status() -> None:
     before = status_of(Situation(DONE, UP))
     assert status_of(Situation(DONE, UP), before) == before
     assert parse_status(before.to_json()) == before
+
+
+def test_what_is_written_is_what_is_read_again() -> None:
+    """Else every visit would find a change, and write it."""
+    written = status_of(Situation(DONE, UP)).to_json()
+    assert json.loads(json.dumps(written)) == written
 
 
 def test_the_status_of_a_ready_model() -> None:

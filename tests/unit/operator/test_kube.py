@@ -34,6 +34,15 @@ def test_an_answer_that_is_no_status_is_an_error_all_the_same(body: str) -> None
     assert error_for(502, body).status == 502
 
 
+def test_what_a_terminating_namespace_refuses_is_not_held_against_the_model() -> None:
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace n is being terminated"}]
+    assert isinstance(error_for(403, json.dumps({"message": "no", "details": {"causes": causes}})), Unsettled)
+
+
+def test_of_an_invalid_object_the_diff_is_left_out() -> None:
+    assert str(error_for(422, json.dumps({"message": "it is immutable\n@@ -1 +1 @@"}))) == "it is immutable (HTTP 422)"
+
+
 def test_only_a_rule_forbids() -> None:
     assert Refused(403, "").forbidden
     assert not Refused(422, "").forbidden

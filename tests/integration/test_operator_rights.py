@@ -1,0 +1,124 @@
+"""The operator has the rights that it uses, uses the rights that it has, and says so when one is missing."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.audit import Audit
+from tests.integration.operator_process import OperatorProcess
+from tests.integration.world import JSON, World, now
+from tests.support.chart import NAMESPACE, of_kind, render
+
+CREATED, FORBIDDEN = 201, 403
+
+# Asked for by an admission plugin of OpenShift, and used by no call.
+NO_CALL = {("update", "stt.whisper-operator.io", "whispermodels/finalizers")}
+
+
+def test_every_right_of_the_chart_is_used_and_no_other_is_missed(world: World, audit: Audit) -> None:
+    before = world.bring_up()
+    world.apply(sha256="0" * 64)  # deletes the first Job
+    pull = world.until_job(instead_of=before)
+    run_a_step(world, pull)  # reads its log
+    quota: JSON = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    world.make(quota)
+    world.apply("forbidden")  # reads events
+    world.until_condition("Degraded", "True", "PodsForbidden", "forbidden")
+
+    world.until("every right is used", lambda: chart_rights() <= used_rights(audit))
+    assert used_rights(audit) == chart_rights()
+    assert not [call for call in audit.calls() if call.status == FORBIDDEN and call.namespace == world.namespace]
+
+
+def run_a_step(world: World, pull: JSON) -> None:
+    running = {"name": "pull", "image": "i", "imageID": "i", "ready": False, "restartCount": 0}
+    running["state"] = {"running": {"startedAt": now()}}
+    world.set_status(pull, phase="Pending", initContainerStatuses=[running])
+    world.until("the step is in the status", lambda: world.status()["pull"] == {"attempt": 1, "step": "pull"})
+
+
+def used_rights(audit: Audit) -> set[tuple[str, str, str]]:
+    calls = [call for call in audit.calls() if call.status != FORBIDDEN]
+    # An apply that made the object needed the right to create it beside the one to patch.
+    created = {
+        ("create", call.group, call.resource) for call in calls if (call.verb, call.status) == ("patch", CREATED)
+    }
+    return created | {(call.verb, call.group, call.resource) for call in calls}
+
+
+def chart_rights() -> set[tuple[str, str, str]]:
+    (role,) = [one for one in of_kind(render("--set=rbac.aggregate=false"), "ClusterRole") if one["rules"]]
+    rights = {
+        (verb, group, resource)
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    return rights - NO_CALL
+
+
+@pytest.fixture
+def lone_world(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[World]:
+    """A namespace in which the operator for all namespaces is not at work."""
+    operator.stop()
+    world = World(control_plane, f"test-{uuid.uuid4().hex[:8]}")
+    world.create_namespace()
+    yield world
+    world.delete_namespace()
+    operator.start()
+
+
+def namespaced_operator(world: World, control_plane: ControlPlane, log: Path, without: str = "") -> OperatorProcess:
+    """An operator for one namespace, with the Role that the chart makes there, less the right to make one kind."""
+    objects = render(f"--set=watchNamespaces={{{world.namespace}}}", "--set=rbac.aggregate=false")
+    (role,) = of_kind(objects, "Role")
+    for rule in role["rules"]:
+        if without in rule["resources"]:
+            rule["verbs"] = [verb for verb in rule["verbs"] if verb != "create"]
+    (account,) = of_kind(objects, "ServiceAccount")
+    account["metadata"]["name"] = f"for-{world.namespace}"
+    (binding,) = of_kind(objects, "RoleBinding")
+    binding["subjects"][0]["name"] = account["metadata"]["name"]
+    made: list[dict[str, Any]] = [account, role, binding]
+    control_plane.kubectl(
+        "apply", "--server-side", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+    )
+    kubeconfig = control_plane.kubeconfig_for(NAMESPACE, account["metadata"]["name"])
+    return OperatorProcess(kubeconfig, log, f"--namespaces={world.namespace}")
+
+
+def test_with_a_role_in_one_namespace_it_works_there_and_needs_nothing_elsewhere(
+    lone_world: World, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    operator = namespaced_operator(lone_world, control_plane, tmp_path / "log")
+    operator.start()
+    try:
+        lone_world.bring_up()
+        assert "orbidden" not in operator.new_log()
+    finally:
+        operator.stop()
+
+
+def test_a_right_that_is_missing_is_told_in_status_and_log(
+    lone_world: World, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    operator = namespaced_operator(lone_world, control_plane, tmp_path / "log", without="jobs")
+    operator.start()
+    try:
+        lone_world.apply()
+        degraded = lone_world.until_condition("Degraded", "True", "PodsForbidden")
+        assert 'cannot create resource "jobs" in API group "batch"' in degraded["message"]
+        assert 'cannot create resource \\"jobs\\"' in operator.new_log()
+    finally:
+        operator.stop()
