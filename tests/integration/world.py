@@ -6,6 +6,7 @@ Jobs, Deployments and garbage collection are the real controllers' work: they dr
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import kubernetes.client
@@ -23,6 +24,8 @@ JSON = dict[str, Any]
 KINDS = {
     "whispermodel": kinds.MODEL,
     "pvc": kinds.CLAIM,
+    "persistentvolumeclaim": kinds.CLAIM,
+    "resourcequota": kinds.Kind("", "v1", "resourcequotas"),
     "service": kinds.SERVICE,
     "pod": kinds.POD,
     "job": kinds.JOB,
@@ -46,8 +49,9 @@ class World:
         self._kubectl = control_plane.kubectl
         untyped: Any = kubernetes.config
         api = untyped.new_client_from_config(str(control_plane.kubeconfig))
-        # kubectl is what people use, and a process each time: reading, which a test does all the time, goes without.
+        # kubectl is what people use, and a process each time: what every test does all the time goes without.
         self._reader = KubeClient(api)
+        self._api: Any = api
         self._pods: Any = kubernetes.client.CoreV1Api(api)
         self.namespace = namespace
 
@@ -55,32 +59,43 @@ class World:
         return self._kubectl(*arguments, f"--namespace={self.namespace}", stdin=stdin)
 
     def create_namespace(self) -> None:
-        self._kubectl("create", "namespace", self.namespace)
+        self._send("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
         # Pods whose ServiceAccount is not there yet are refused, as in any new namespace.
-        wait_until("the namespace has its ServiceAccount", self._has_account, seconds=PATIENCE_SECONDS)
-
-    def _has_account(self) -> bool:
-        return self.exists("serviceaccount", "default")
+        made = partial(self.exists, "serviceaccount", "default")
+        wait_until("the namespace has its ServiceAccount", made, seconds=PATIENCE_SECONDS)
 
     def delete_namespace(self) -> None:
-        self._kubectl("delete", "namespace", self.namespace, "--wait=false")
+        self._send("DELETE", f"/api/v1/namespaces/{self.namespace}", {})
+
+    def _send(self, method: str, path: str, body: JSON, **query: str) -> None:
+        content = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
+        request = self._api.param_serialize(
+            method, path, query_params=list(query.items()), header_params={"Content-Type": content},
+            body=json.dumps(body) if method == "PATCH" else body, auth_settings=["BearerToken"],
+        )  # fmt: skip
+        answer = self._api.call_api(*request)
+        text = answer.read().decode()
+        assert answer.status < 300, f"{method} {path}: {text}"
 
     # What a person does.
 
-    def apply(self, name: str = "m", *, annotations: dict[str, str] | None = None, **spec: Any) -> None:
+    def apply(self, name: str = "m", **spec: Any) -> None:
         """Apply a WhisperModel; without a source, one on S3."""
         spec.setdefault("source", {"s3": {"bucket": "models", "key": f"{name}.tar.zst"}})
         model = {
             "apiVersion": "stt.whisper-operator.io/v1alpha1",
             "kind": "WhisperModel",
-            "metadata": {"name": name, "annotations": annotations or {}},
+            "metadata": {"name": name},
             "spec": spec,
         }
         self.make(model)
 
     def make(self, *objects: JSON) -> None:
-        manifest = {"apiVersion": "v1", "kind": "List", "items": objects}
-        self.kubectl("apply", "--validate=strict", "--filename=-", stdin=json.dumps(manifest))
+        """Apply objects as a person would with `kubectl apply --server-side --validate=strict`."""
+        for one in objects:
+            kind = KINDS[one["kind"].lower()]
+            path = kind.path(self.namespace, one["metadata"]["name"])
+            self._send("PATCH", path, one, fieldManager="person", fieldValidation="Strict")
 
     def make_claim(self, name: str, mode: str = "ReadWriteMany") -> None:
         spec = {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}
@@ -94,7 +109,8 @@ class World:
             "storageClassName": self.namespace,
             "hostPath": {"path": "/tmp/nowhere"},
         }
-        self.make({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": self.namespace}, "spec": spec})
+        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": self.namespace}, "spec": spec}
+        self._send("POST", "/api/v1/persistentvolumes", volume)
 
     # What there is.
 

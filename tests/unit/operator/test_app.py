@@ -1,6 +1,9 @@
 """The operator around the queue: liveness, what kopf is told, and reading progress from logs."""
 
+from typing import Any
+
 import kopf
+import kubernetes.client
 import pytest
 
 from tests.support.objects import SETTINGS
@@ -25,7 +28,8 @@ class Now:
 
 def operator() -> Operator:
     """One that talks to nobody: these tests make no call."""
-    return Operator(SETTINGS, KubeClient(api=None))
+    nobody: Any = kubernetes.client.Configuration
+    return Operator(SETTINGS, KubeClient(kubernetes.client.ApiClient(nobody())))
 
 
 async def test_liveness_fails_when_the_queue_has_stopped() -> None:
