@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Two workers, since most tests wait for processes; a file's tests share one, and so its servers.
+WORKERS := -n 2 --dist loadfile
 
 ##@ Start here
 .PHONY: help demo test
@@ -53,13 +55,13 @@ format: setup ## Bring the code into the project's style
 	@$(BIN)/ruff check --fix --quiet .
 
 unit: setup ## Pure code, the small model, loopback servers
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit $(WORKERS)
 
 integration: setup ## The operator against a real API server and controller manager
-	@$(BIN)/python -m pytest tests/integration
+	@$(BIN)/python -m pytest tests/integration $(WORKERS)
 
 e2e: setup ## The whole way on a real kubelet (root)
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/e2e -n 2 --dist loadgroup
 
 ##@ Building
 .PHONY: images manifests

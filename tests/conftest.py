@@ -27,17 +27,20 @@ NEEDS: dict[str, tuple[Callable[[], object], ...]] = {
     "unit/loader": (binaries.versitygw,),
     "integration": SERVERS,
     "e2e": (_node_packages, binaries.pause, *SERVERS),
+    "e2e/test_demo.py": (build_images,),
+    "e2e/test_from_apply_to_transcript.py": (build_images,),
+    "e2e/test_bad_input.py": (build_images,),
+    "e2e/test_images.py": (build_images,),
+    "e2e/test_interruptions.py": (build_images,),
 }
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    if session.config.option.collectonly:
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """By the paths that were asked for, so that it happens once, before there are any workers."""
+    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
         return
-    paths = {item.path for item in session.items}
-    needs = [need for folder in NEEDS if any(_inside(folder, path) for path in paths) for need in NEEDS[folder]]
-    # The tests of the cluster itself run in e2e, too, but need none of our images.
-    if any(_inside("e2e", path) and path.name != "test_cluster.py" for path in paths):
-        needs.append(build_images)
+    asked = [Path(argument.partition("::")[0]).resolve() for argument in session.config.args]
+    needs = [need for place in NEEDS if _asked(HERE / place, asked) for need in NEEDS[place]]
     capture = session.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None, "a plugin of pytest's own"
     with capture.global_and_fixture_disabled(), termination_unwinds():
@@ -45,8 +48,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             _have(need)
 
 
-def _inside(folder: str, path: Path) -> bool:
-    return path.is_relative_to(HERE / folder)
+def _asked(place: Path, asked: list[Path]) -> bool:
+    return any(place.is_relative_to(path) or path.is_relative_to(place) for path in asked)
 
 
 def _have(need: Callable[[], object]) -> None:

@@ -4,17 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.images import build_images
-from tests.support.s3 import S3Server
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.images import build_images
 from tests.e2e.place import Place
 from tests.support import chart
 from tests.support.archives import Archives
 from tests.support.release import VERSION
+from tests.support.s3 import S3Server
 
+# These start clusters of their own. All others share one, and so a worker.
+OWN_CLUSTER = ("test_cluster.py", "test_demo.py")
 OPERATOR_NAMESPACE = "whisper-operator"
 BUCKET = "models"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        group = "own-clusters" if item.path.name in OWN_CLUSTER else "shared-cluster"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.s3 import S3Server
-
 from tests.cluster.cluster import STORAGE_CLASS, Cluster
+from tests.support.s3 import S3Server
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "recordings"
 SECRET = "s3-credentials"

@@ -1,5 +1,6 @@
 """What a cluster could leave behind on the machine, as a set to compare before and after."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def _facts() -> Iterator[str]:
         # Counters and the time that iptables-save was called do not count.
         yield from (f"{command[0]}: {line.split('[')[0]}" for line in shown.splitlines() if not line.startswith("#"))
     yield from (f"mount: {line}" for line in Path("/proc/self/mounts").read_text().splitlines() if _could_be_ours(line))
-    yield from (f"cgroup: {path}" for path in CGROUPS.rglob("*") if path.is_dir())
+    # os.walk passes over what another cluster removes meanwhile; Path.rglob fails on it.
+    yield from (f"cgroup: {folder}" for folder, _, _ in os.walk(CGROUPS))
     yield from (f"run: {path.name}" for path in (cache_dir() / "runs").glob("*"))
     yield from (f"slot: {slot.name} {run}" for slot, run in taken_slots().items())
