@@ -11,7 +11,7 @@ A URI names a source and says nothing of how to reach it: endpoints, regions and
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 DEFAULT_REVISION = "main"
 
@@ -92,8 +92,17 @@ def parse_source(text: str) -> Source:
             raise SourceURIError(f"{other}:// is not a kind of source known here: use s3://, hf://, file:// or a path")
 
 
+def _split(text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError as error:
+        raise SourceURIError(f"{text}: not a URI") from error
+
+
 def _parse_s3(text: str) -> S3Source:
-    parts = urlsplit(text)
+    parts = _split(text)
+    if "@" in parts.netloc:
+        raise SourceURIError("an s3:// source holds no credentials: give them in a Secret")
     if parts.fragment:
         raise SourceURIError(f"{text}: write # in a key as %23")
     bucket, key = parts.netloc, unquote(parts.path).removeprefix("/")
@@ -122,7 +131,9 @@ def _parse_hugging_face(text: str) -> HuggingFaceSource:
 
 
 def _parse_file(text: str) -> FileSource:
-    parts = urlsplit(text)
+    parts = _split(text)
+    if "\0" in unquote(parts.path):
+        raise SourceURIError("a path holds no NUL")
     if parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
         raise SourceURIError(f"{text}: expected file:///absolute/path (write ? and # in a path as %3F and %23)")
     return FileSource(PurePosixPath(unquote(parts.path)))

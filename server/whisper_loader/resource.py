@@ -18,7 +18,7 @@ def serving_resource(source: S3Source, access: Access, sha256: str | None) -> st
     lines = [
         "apiVersion: stt.whisper-operator.io/v1alpha1",
         "kind: WhisperModel",
-        f"metadata: {{name: {_name(source)}}}",
+        f"metadata: {{name: {json.dumps(_name(source))}}}",
         "spec:",
         "  source:",
         "    s3:",
@@ -28,7 +28,8 @@ def serving_resource(source: S3Source, access: Access, sha256: str | None) -> st
         "      secretRef: {name: s3-credentials}",
     ]
     if sha256 is not None:
-        lines.append(f"  sha256: {sha256}")
+        # Quoted: digits alone would be a number.
+        lines.append(f"  sha256: {json.dumps(sha256)}")
     return "\n".join(lines)
 
 

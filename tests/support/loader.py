@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,13 @@ class Job:
         assert message is not None
         return message
 
-    def fails(self, reason: Reason, step: str, *arguments: str | Path, **options: Any) -> str:
-        """Run a step that must fail for `reason`, in all the ways that a step says so; return its sentence."""
+    def fails(
+        self, reason: Reason, step: str, *arguments: str | Path, never_told: Sequence[str] = (), **options: Any
+    ) -> str:
+        """Run a step that must fail for `reason`, in all the ways that a step says so; return its sentence.
+
+        `never_told` are secrets that must stand in no output.
+        """
         done = self.step(step, *arguments, **options)
         assert done.exit_code == FAILURES[reason].exit_code, done.errors
         message = self.message()
@@ -99,6 +104,7 @@ class Job:
         assert f"{reason}: {message.message}" in done.errors
         assert FAILURES[reason].next_step in done.errors
         assert "Traceback" not in done.errors
+        assert not [secret for secret in never_told if secret in done.errors + done.output + self.log.read_text()]
         assert not self.staging.exists(), "a failed step gives the space back"
         assert not list(self.store.glob("artifacts/*")), "nothing is published"
         return message.message

@@ -124,10 +124,8 @@ def test_each_fault_has_its_reason_and_tells_no_secret(case: str, job: Job, hub:
     tokens = {"stranger": hub.stranger_token}
     folder = () if token is None else ("--secret-dir", secret(tmp_path, token=tokens.get(token, token)))
     arguments = (uri, "--endpoint", hub.endpoint, *folder)
-    assert sentence in job.fails(reason, "pull", *arguments)
-    done = job.step("pull", *arguments)
-    for told in (done.errors, done.output, job.log.read_text()):
-        assert not any(word in told for word in ("hunter2", hub.stranger_token, hub.signature))
+    never_told = ["hunter2", hub.stranger_token, hub.signature]
+    assert sentence in job.fails(reason, "pull", *arguments, never_told=never_told)
 
 
 def test_a_secret_without_a_token_lacks_a_key(job: Job, hub: Hub, tmp_path: Path) -> None:
@@ -166,9 +164,8 @@ def test_a_hub_that_stays_overloaded_is_unreachable(job: Job, hub: Hub) -> None:
     assert "overloaded or broken (503)" in message
 
 
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://name.invalid"])
-def test_a_hub_that_does_not_answer_is_unreachable(endpoint: str, job: Job) -> None:
-    job.fails(Reason.SOURCE_UNREACHABLE, "pull", "hf://org/whisper", "--endpoint", endpoint)
+def test_a_hub_that_cannot_be_found_is_unreachable(job: Job) -> None:
+    job.fails(Reason.SOURCE_UNREACHABLE, "pull", "hf://org/whisper", "--endpoint", "http://name.invalid")
 
 
 def test_the_clients_cache_is_neither_read_nor_written(job: Job, hub: Hub, tmp_path: Path) -> None:

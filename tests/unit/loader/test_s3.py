@@ -206,9 +206,7 @@ def test_each_fault_of_a_secret_has_its_reason_and_tells_no_secret(
     name: str, reason: Reason, sentence: str, job: Job, s3: S3Server, secrets: dict[str, Path]
 ) -> None:
     arguments = (f"s3://models/{KEY}", "--endpoint", s3.endpoint, "--secret-dir", secrets[name])
-    assert sentence in job.fails(reason, "pull", *arguments)
-    done = job.step("pull", *arguments)
-    assert "hunter2" not in done.errors + done.output + job.log.read_text()
+    assert sentence in job.fails(reason, "pull", *arguments, never_told=["hunter2", s3.secret_key])
 
 
 def test_no_credentials_at_all_are_told(job: Job, s3: S3Server) -> None:
@@ -232,11 +230,8 @@ def test_what_is_public_is_read_anonymously(job: Job, s3: S3Server, archives: Ar
     pull(job, s3, f"s3://public/{KEY}", "--anonymous")
 
 
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://name.invalid:9000"])
-def test_a_server_that_does_not_answer_is_unreachable_after_some_patience(
-    endpoint: str, job: Job, secret: Path
-) -> None:
-    arguments = (f"s3://models/{KEY}", "--endpoint", endpoint, "--secret-dir", secret)
+def test_a_server_that_does_not_answer_is_unreachable_after_some_patience(job: Job, secret: Path) -> None:
+    arguments = (f"s3://models/{KEY}", "--endpoint", "http://127.0.0.1:1", "--secret-dir", secret)
     job.fails(Reason.SOURCE_UNREACHABLE, "pull", *arguments)
 
 
@@ -251,7 +246,7 @@ def test_what_push_uploads_can_be_pulled(s3: S3Server, archives: Archives, store
     assert pulled.exit_code == 0, pulled.errors
 
 
-@pytest.mark.parametrize("key", ["folder.tar.gz", "folder/"])
+@pytest.mark.parametrize("key", ["folder.tar", "folder/"])
 def test_push_takes_a_folder_as_an_archive_or_file_by_file(key: str, s3: S3Server, store: Path) -> None:
     reach = ("--endpoint", s3.endpoint, "--json")
     pushed = whisper_model("push", SPEECH_MODEL, f"s3://models/pushed-{key}", *reach, env=s3.environment)

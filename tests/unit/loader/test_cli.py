@@ -1,0 +1,91 @@
+"""The command's face: help that teaches, results on standard output, errors in one sentence."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.support.loader import whisper_model
+from tests.support.models import SPEECH_MODEL
+from whisper_contract.reasons import FAILURES, Reason
+from whisper_contract.uris import S3Source
+from whisper_loader.resource import serving_resource
+from whisper_loader.sources.base import Access
+
+CRD = Path(__file__).parents[3] / "crds" / "whispermodels.yaml"
+COMMANDS = ("pull", "pack", "push", "convert", "verify", "list", "job")
+
+
+def test_help_lists_every_command_and_the_usual_way() -> None:
+    done = whisper_model("--help")
+    assert done.exit_code == 0
+    assert all(f"\n    {command} " in done.output for command in COMMANDS)
+    assert "whisper-model pack ./my-whisper -o my-whisper.tar.zst" in done.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_with_an_example_or_its_environment(command: str) -> None:
+    done = whisper_model(command, "--help")
+    assert done.exit_code == 0
+    assert f"whisper-model {command}" in done.output.partition("options:")[2] or "WHISPER_JOB_UID" in done.output
+
+
+def test_no_command_is_a_usage_error() -> None:
+    assert whisper_model().exit_code == 2
+
+
+def test_pull_prints_digest_and_path_and_nothing_else(store: Path) -> None:
+    done = whisper_model("pull", SPEECH_MODEL, "--store", store)
+    digest, path = done.output.split()
+    assert done.exit_code == 0, done.errors
+    assert path == str(store / "artifacts" / digest.removeprefix("sha256:"))
+    assert "progress step=pull percent=100" in done.errors
+
+
+def test_pull_makes_the_store_that_is_not_there(tmp_path: Path) -> None:
+    done = whisper_model("pull", SPEECH_MODEL, "--store", tmp_path / "new" / "store", "--json")
+    assert done.exit_code == 0, done.errors
+    assert {"digest", "path", "source", "format", "quantization", "sizeBytes", "languages"} == set(done.json)
+
+
+def test_an_error_is_one_sentence_a_next_step_and_json_when_asked_for(tmp_path: Path) -> None:
+    done = whisper_model("pull", tmp_path / "absent", "--store", tmp_path / "store", "--json")
+    failure = FAILURES[Reason.SOURCE_NOT_FOUND]
+    message = f"{tmp_path}/absent does not exist"
+    assert done.exit_code == failure.exit_code
+    assert done.errors == f"SourceNotFound: {message}\n{failure.next_step}\n"
+    assert done.json == {"reason": "SourceNotFound", "message": message, "nextStep": failure.next_step}
+    assert not list((tmp_path / "store" / "staging").iterdir())
+
+
+@pytest.mark.parametrize("content", ["file", "checkpoint"])
+def test_convert_writes_only_into_an_empty_folder(content: str, tmp_path: Path) -> None:
+    (tmp_path / content).write_text("x")
+    done = whisper_model("convert", SPEECH_MODEL, "-o", tmp_path)
+    assert (done.exit_code, "is not empty" in done.errors) == (2, True)
+
+
+def test_convert_refuses_what_is_converted_already(published_artifact: Path, tmp_path: Path) -> None:
+    done = whisper_model("convert", published_artifact, "-o", tmp_path / "out")
+    assert (done.exit_code, "CTranslate2's format already" in done.errors) == (71, True)
+
+
+KEYS = ["small.tar.zst", "Models/Größe XL (v1.2).tar.gz", "2024/03-09.tar", "whisper/" + "long-" * 20 + ".tar", "a/b/"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("access", [Access(), Access(endpoint="https://minio.example:9000", region="eu-central-1")])
+def test_the_resource_that_push_prints_fits_the_custom_resource(key: str, access: Access) -> None:
+    sha256 = None if key.endswith("/") else "0" * 64
+    resource = yaml.safe_load(serving_resource(S3Source("models", key), access, sha256))
+    schema = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    jsonschema.validate(json.loads(json.dumps(resource)), schema)
+    assert resource["spec"]["source"]["s3"]["key"] == key
+    assert set(resource["spec"]) <= set(schema["properties"]["spec"]["properties"])
+    name = resource["metadata"]["name"]
+    assert len(name) <= 40
+    assert name[0].isalpha()
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert not name.endswith("-")
