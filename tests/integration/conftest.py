@@ -55,7 +55,7 @@ def operator(session_operator: OperatorProcess) -> Iterator[OperatorProcess]:
     """The operator, running; whatever the test does to it, the next one finds it running."""
     session_operator.start()
     yield session_operator
-    assert "Traceback" not in session_operator.new_log(), "the operator met a defect of its own"
+    assert not session_operator.defects(), "the operator met a defect of its own"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The operator as a process of its own, as whom the chart says, against the control plane of the tests."""
 
+import json
 import os
 import signal
 import socket
@@ -65,6 +66,12 @@ class OperatorProcess:
         assert self._process is not None
         self._process.send_signal(number)
         return self._process.wait(timeout=30)
+
+    def defects(self) -> list[str]:
+        """What the operator's own code, and not a library that it stops, has logged with a traceback since asked last."""
+        lines = [json.loads(line) for line in self.new_log().splitlines() if line.startswith("{")]
+        ours = [line for line in lines if line["logger"].startswith("whisper_operator")]
+        return [line["exc_info"] for line in ours if "exc_info" in line]
 
     def new_log(self) -> str:
         """What it has logged since this was asked last."""
