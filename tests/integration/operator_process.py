@@ -68,7 +68,7 @@ class OperatorProcess:
         return self._process.wait(timeout=30)
 
     def defects(self) -> list[str]:
-        """Tracebacks that the operator's own code has logged since asked last: a library that it stops may log its own."""
+        """Tracebacks that the operator's own code has logged since asked last; a library that ends may log its own."""
         lines = [json.loads(line) for line in self.new_log().splitlines() if line.startswith("{")]
         ours = [line for line in lines if line["logger"].startswith("whisper_operator")]
         return [line["exc_info"] for line in ours if "exc_info" in line]
