@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_contract.reasons import reason_for_exit_code
 from whisper_operator.api import names
-from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.api.reasons import Finding, Reason, explain
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.job import CONVERT, PUBLISH
 from whisper_operator.reconcile import pods
@@ -62,8 +62,7 @@ def failure(job: JSON, job_pods: Sequence[JSON]) -> Finding:
     text = str(dig(ended, "message") or "")
     if dig(ended, "reason") == "DeadlineExceeded":
         return Finding(LoaderReason.DEADLINE_EXCEEDED)
-    newest_first = sorted(job_pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
-    told = next(filter(None, map(pods.failure, newest_first)), None)
+    told = failed_try(job_pods)
     if told is not None:
         return told
     # The pods are gone (their node may be): the Job's own sentence still names the exit code that ended it.
@@ -102,8 +101,23 @@ def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending:
         trouble = pods.obstacle(pod, claim_pending=claim_pending, otherwise=LoaderReason.INTERNAL_ERROR)
         if trouble is not None and dig(pod, "status", "phase") == "Pending":
             return trouble
-    steps = (pods.running_container(pod) for pod in job_pods)
-    return Finding(next((_STEP_REASONS[step] for step in steps if step in _STEP_REASONS), Reason.PULLING))
+    newest = next(iter(_newest_first(job_pods)), None)
+    if newest is None:
+        return Finding(Reason.PULLING)
+    between_tries = pods.failure(newest)
+    if between_tries is not None:
+        advice = f"{explain(between_tries.reason).next_step} Another try follows by itself."
+        return Finding(between_tries.reason, between_tries.detail, advice)
+    return Finding(_STEP_REASONS.get(pods.unfinished_container(newest), Reason.PULLING))
+
+
+def failed_try(job_pods: Sequence[JSON]) -> Finding | None:
+    """Return why the newest pod that failed did so, or None when none has."""
+    return next(filter(None, map(pods.failure, _newest_first(job_pods))), None)
+
+
+def _newest_first(job_pods: Sequence[JSON]) -> list[JSON]:
+    return sorted(job_pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
 
 
 def _event_time(event: JSON) -> str:

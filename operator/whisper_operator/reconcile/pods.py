@@ -99,6 +99,12 @@ def _waiting(pod: JSON, status: JSON, otherwise: str) -> Finding | None:
     return Finding(otherwise, text) if why in _CREATION_TROUBLE else None
 
 
+def unfinished_container(pod: JSON) -> str:
+    """Return the container that runs now or runs next; empty when none does."""
+    unfinished = (status["name"] for status in container_statuses(pod) if dig(status, "state", "terminated") is None)
+    return next(unfinished, "")
+
+
 def running_container(pod: JSON) -> str | None:
     """Return the container that runs now."""
     running = (status["name"] for status in container_statuses(pod) if dig(status, "state", "running") is not None)

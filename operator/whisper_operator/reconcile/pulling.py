@@ -37,7 +37,7 @@ class Pulling:
         attempt: the attempt that runs or is started now.
         start: whether it is started now.
         delete: Jobs that must go.
-        earlier: why the attempt before the running one failed: until one succeeds, a person is needed.
+        earlier: why the try or attempt before the running one failed: until one succeeds, a person is needed.
         step: the pod and the container whose log tells the progress.
         look_again: when to decide anew if nothing happens before.
     """
@@ -97,7 +97,7 @@ def _decide_active(seen: Observed, job: JSON, now: datetime) -> Pulling:
         finding,
         attempt=jobs.attempt(job),
         delete=superseded(seen),
-        earlier=_failed_before(seen),
+        earlier=jobs.failed_try(pods) or _failed_before(seen),
         step=step,
         look_again=PROGRESS_INTERVAL if step else _LOOK_AGAIN,
     )

@@ -130,7 +130,22 @@ OBSTACLES: dict[str, tuple[list[JSON], list[JSON], bool, str, str]] = {
         "Converting",
         "",
     ),
+    "between two steps": (
+        [pod(phase="Pending", initContainerStatuses=[ended("pull", 0), waiting("convert", "PodInitializing")])],
+        [],
+        False,
+        "Converting",
+        "",
+    ),
     "the last step": ([pod(containerStatuses=[running("publish")])], [], False, "Publishing", ""),
+    "between two tries": (
+        [pod(phase="Failed", initContainerStatuses=[ended("pull", 1, says("SourceUnreachable", message="no answer"))])],
+        [],
+        False,
+        "SourceUnreachable",
+        "no answer. Check the endpoint, DNS, proxies and network policies between the cluster and the source. "
+        "Another try follows by itself.",
+    ),
 }
 
 
