@@ -143,8 +143,7 @@ OBSTACLES: dict[str, tuple[list[JSON], list[JSON], bool, str, str]] = {
         [],
         False,
         "SourceUnreachable",
-        "no answer. Check the endpoint, DNS, proxies and network policies between the cluster and the source. "
-        "Another try follows by itself.",
+        "between the cluster and the source. Another try follows by itself.",
     ),
 }
 
