@@ -1,6 +1,6 @@
 """The loader's one error, and the border where the operating system's errors become it.
 
-Every other border lies beside the library whose errors it maps: `sources.s3`, `sources.hugging_face`,
+Every other border lies beside the library whose errors it maps: `sources.s3_errors`, `sources.hugging_face`,
 `archive.decompress`.
 """
 

@@ -1,12 +1,11 @@
 """S3 and what speaks its protocol: an object that is an archive, or a prefix that holds the files.
 
-boto3 signs and finds credentials; its errors become the loader's here and nowhere else. Every read names the ETag that
-was resolved (If-Match), so that an object that is replaced meanwhile is noticed and never mixed.
+boto3 signs and finds credentials; `s3_errors` maps what it raises. Every read names the ETag that was resolved
+(If-Match), so that an object that is replaced meanwhile is noticed and never mixed.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,17 +15,7 @@ import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ResponseStreamingError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
-from urllib3.exceptions import HTTPError as ConnectionBrokenError
+from botocore.exceptions import BotoCoreError
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import S3Source
@@ -36,6 +25,7 @@ from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
 from whisper_loader.sources.retrying import ResumingStream, retry
+from whisper_loader.sources.s3_errors import s3_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,44 +33,6 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 _SECRET_KEYS = "aws_access_key_id and aws_secret_access_key, or credentials (an AWS profile file)"  # noqa: S105  (names)
-
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; a reply without a body becomes a bare number.
-_REASONS = (
-    (Reason.SOURCE_NOT_FOUND, {"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "NotFound", "404", "405"}),
-    (Reason.SOURCE_NOT_FOUND, {"MethodNotAllowed", "InvalidArgument", "InvalidBucketName", "PermanentRedirect", "301"}),
-    (Reason.SOURCE_NOT_FOUND, {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}),
-    (
-        Reason.UNAUTHORIZED,
-        {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403", "401"},
-    ),
-    (Reason.UNAUTHORIZED, {"XAdminUserNotFound"}),  # versitygw's word for InvalidAccessKeyId
-    (Reason.UNAUTHORIZED, {"InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "AllAccessDisabled"}),
-    (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412"}),
-    (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
-)
-_REASON_BY_CODE = {code: reason for reason, codes in _REASONS for code in codes}
-_CONNECTION_ERRORS = (
-    BotoConnectionError,
-    ConnectionBrokenError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
-_HINTS = {
-    "PermanentRedirect": "the bucket is in another region or behind another endpoint",
-    "301": "the bucket is in another region or behind another endpoint",
-    "AuthorizationHeaderMalformed": "the bucket is in another region",
-    "NoSuchBucket": "there is no such bucket",
-    "NoSuchKey": "there is no such object in the bucket",
-    "NoSuchVersion": "the object has no such version",
-    "InvalidArgument": "the object has no such version",
-    "InvalidAccessKeyId": "the access key is not known there",
-    "XAdminUserNotFound": "the access key is not known there",
-    "SignatureDoesNotMatch": "the secret access key is wrong",
-    "ExpiredToken": "the session token has expired",
-    "AccessDenied": "these credentials may not read it",
-    "PreconditionFailed": "it was replaced while it was being read",
-}
 
 
 def resolve(source: S3Source, access: Access) -> Resolved:
@@ -231,34 +183,3 @@ class _Body:
 
     def close(self) -> None:
         self._body.close()
-
-
-@contextmanager
-def s3_errors(what: str) -> Iterator[None]:
-    """Map boto3's errors; `what` names the source in the sentence. boto3's own is not repeated: it may hold a URL."""
-    try:
-        yield
-    except ClientError as error:
-        raise _from_reply(what, error) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
-    except (
-        BotoConnectionError,
-        HTTPClientError,
-        IncompleteReadError,
-        ResponseStreamingError,
-        ConnectionBrokenError,
-    ) as error:
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: no connection ({type(error).__name__})") from error
-    except (BotoCoreError, ValueError) as error:
-        raise LoaderError(Reason.SPEC_INVALID, f"{what}: {type(error).__name__}: the request can't be made") from error
-
-
-def _from_reply(what: str, error: ClientError) -> LoaderError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    reason = _REASON_BY_CODE.get(code) or _REASON_BY_CODE.get(str(status))
-    if reason is None:
-        reason = Reason.SOURCE_UNREACHABLE if status >= 500 else Reason.SPEC_INVALID  # noqa: PLR2004  (HTTP's own border)
-    hint = _HINTS.get(code, "S3 refused the request")
-    return LoaderError(reason, f"{what}: {hint} ({code or status})")

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 from whisper_contract.uris import S3Source
 from whisper_loader.progress import Meter
 from whisper_loader.sources.base import Access
-from whisper_loader.sources.s3 import make_client, s3_errors
+from whisper_loader.sources.s3 import make_client
+from whisper_loader.sources.s3_errors import s3_errors
 
 
 def upload(path: Path, destination: S3Source, access: Access, meter: Meter) -> None:

@@ -14,7 +14,7 @@ from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.sources.files import file_errors
 from whisper_loader.sources.hugging_face import hub_errors
-from whisper_loader.sources.s3 import s3_errors
+from whisper_loader.sources.s3_errors import s3_errors
 from whisper_loader.unexpected import as_loader_error
 
 STORE = Path("/models")

@@ -1,0 +1,88 @@
+"""The border where boto3's errors become the loader's, for everything that talks to S3."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from urllib3.exceptions import HTTPError as ConnectionBrokenError
+
+from whisper_contract.reasons import Reason
+from whisper_loader.errors import LoaderError
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; a reply without a body becomes a bare number.
+_REASONS = (
+    (Reason.SOURCE_NOT_FOUND, {"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "NotFound", "404", "405"}),
+    (Reason.SOURCE_NOT_FOUND, {"MethodNotAllowed", "InvalidArgument", "InvalidBucketName", "PermanentRedirect", "301"}),
+    (Reason.SOURCE_NOT_FOUND, {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}),
+    (
+        Reason.UNAUTHORIZED,
+        {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403", "401"},
+    ),
+    (Reason.UNAUTHORIZED, {"XAdminUserNotFound"}),  # versitygw's word for InvalidAccessKeyId
+    (Reason.UNAUTHORIZED, {"InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "AllAccessDisabled"}),
+    (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412"}),
+    (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
+)
+_REASON_BY_CODE = {code: reason for reason, codes in _REASONS for code in codes}
+_CONNECTION_ERRORS = (
+    BotoConnectionError,
+    ConnectionBrokenError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
+_HINTS = {
+    "PermanentRedirect": "the bucket is in another region or behind another endpoint",
+    "301": "the bucket is in another region or behind another endpoint",
+    "AuthorizationHeaderMalformed": "the bucket is in another region",
+    "NoSuchBucket": "there is no such bucket",
+    "NoSuchKey": "there is no such object in the bucket",
+    "NoSuchVersion": "the object has no such version",
+    "InvalidArgument": "the object has no such version",
+    "InvalidAccessKeyId": "the access key is not known there",
+    "XAdminUserNotFound": "the access key is not known there",
+    "SignatureDoesNotMatch": "the secret access key is wrong",
+    "ExpiredToken": "the session token has expired",
+    "AccessDenied": "these credentials may not read it",
+    "PreconditionFailed": "it was replaced while it was being read",
+}
+
+
+@contextmanager
+def s3_errors(what: str) -> Iterator[None]:
+    """Map boto3's errors; `what` names the source in the sentence. boto3's own is not repeated: it may hold a URL."""
+    try:
+        yield
+    except ClientError as error:
+        raise _from_reply(what, error) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
+    except (
+        BotoConnectionError,
+        HTTPClientError,
+        IncompleteReadError,
+        ResponseStreamingError,
+        ConnectionBrokenError,
+    ) as error:
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: no connection ({type(error).__name__})") from error
+    except (BotoCoreError, ValueError) as error:
+        raise LoaderError(Reason.SPEC_INVALID, f"{what}: {type(error).__name__}: the request can't be made") from error
+
+
+def _from_reply(what: str, error: ClientError) -> LoaderError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    reason = _REASON_BY_CODE.get(code) or _REASON_BY_CODE.get(str(status))
+    if reason is None:
+        reason = Reason.SOURCE_UNREACHABLE if status >= 500 else Reason.SPEC_INVALID  # noqa: PLR2004  (HTTP's own border)
+    hint = _HINTS.get(code, "S3 refused the request")
+    return LoaderError(reason, f"{what}: {hint} ({code or status})")
