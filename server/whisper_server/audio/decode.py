@@ -1,11 +1,14 @@
 """Decoding with PyAV: any format of `formats` to mono samples at 16 kHz, in bounded memory."""
 
+import contextlib
+import ctypes
 import io
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import av
+import av.codec
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
@@ -20,6 +23,9 @@ SAMPLE_RATE = 16_000
 _LENGTH_SLACK_SECONDS = 0.5
 #: A container must not make FFmpeg open anything else: no protocol has this name.
 _NO_PROTOCOL = "none"
+
+#: A few bytes of a hostile file can claim an index of gigabytes; that of an hour of speech is a few megabytes.
+_LARGEST_ALLOCATION_BYTES = 256 * 1024 * 1024
 
 #: Mono samples at `SAMPLE_RATE`, from -1 to 1.
 Samples = npt.NDArray[np.float32]
@@ -36,6 +42,28 @@ class DecodeLimits:
     max_seconds: float
 
 
+def _audio_decoders() -> Iterator[str]:
+    for name in av.codec.codecs_available:
+        with contextlib.suppress(av.codec.codec.UnknownCodecError):  # Some can only be encoded.
+            codec = av.codec.Codec(name, "r")
+            if codec.type == "audio":
+                yield codec.name
+
+
+#: FFmpeg opens every stream of a file to learn about it: a cover of a megabyte would be a picture of gigabytes.
+_DECODERS = ",".join(sorted(set(_audio_decoders())))
+
+
+def _limit_allocations() -> None:
+    # PyAV has no name for it; looking it up in PyAV's own library finds the FFmpeg that this is linked with.
+    limit = ctypes.CDLL(av.codec.codec.__file__).av_max_alloc
+    limit.argtypes, limit.restype = (ctypes.c_size_t,), None
+    limit(_LARGEST_ALLOCATION_BYTES)
+
+
+_limit_allocations()
+
+
 def decode(audio: EncodedAudio, limits: DecodeLimits, cancelled: threading.Event) -> Samples:
     """Return the samples of `audio`; blocking, for a thread. Ends early, with anything, once `cancelled` is set.
 
@@ -43,7 +71,7 @@ def decode(audio: EncodedAudio, limits: DecodeLimits, cancelled: threading.Event
         InvalidRequestError: when it is empty, garbage, cut short, longer than `limits` allow, or not what it says.
     """
     chosen = choose_format(audio)
-    options = {**chosen.options, "protocol_whitelist": _NO_PROTOCOL}
+    options = {**chosen.options, "protocol_whitelist": _NO_PROTOCOL, "codec_whitelist": _DECODERS}
     try:
         with av.open(
             io.BytesIO(audio.data), mode="r", format=chosen.demuxer, options=options, metadata_errors="ignore"
@@ -67,8 +95,10 @@ def _decode_container(
         raise InvalidRequestError(
             f"the audio is cut short or damaged: {heard.seconds:.1f} s of its {stated:.1f} s can be decoded"
         )
-    # One step, with no whole copy in between: an hour is 230 MB.
-    return np.multiply(np.concatenate(pieces), np.float32(1 / 32_768), dtype=np.float32)
+    # No whole copy in between: an hour is 230 MB.
+    samples = np.concatenate(pieces, dtype=np.float32)
+    samples *= np.float32(1 / 32_768)
+    return samples
 
 
 @dataclass(slots=True)

@@ -1,0 +1,65 @@
+"""A small request cannot make the decoder take much memory, whatever it claims to hold."""
+
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.models import RECORDINGS
+from tests.unit.server.audio_files import encode
+
+# Decodes its standard input in a process of its own, whose peak it prints in MiB.
+PROGRAM = """
+import contextlib, resource, sys, threading
+from whisper_server.audio.decode import DecodeLimits, decode
+from whisper_server.audio.formats import EncodedAudio
+from whisper_server.errors import InvalidRequestError
+with contextlib.suppress(InvalidRequestError):
+    decode(EncodedAudio(sys.stdin.buffer.read()), DecodeLimits(3600), threading.Event())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+#: Python, numpy and FFmpeg are some 60 MiB; each file here took more than a gigabyte of a decoder without limits.
+ENOUGH_MIB = 300
+
+
+def black_square(pixels: int) -> bytes:
+    """Return a PNG that is small as a file and large as a picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    compressor = zlib.compressobj(9)
+    row = bytes(1 + pixels * 4)
+    data = b"".join(compressor.compress(row) for _ in range(pixels)) + compressor.flush()
+    header = struct.pack(">IIBBBBB", pixels, pixels, 8, 6, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def flac_with_a_huge_cover() -> bytes:
+    """Return a FLAC file whose picture block (https://www.rfc-editor.org/rfc/rfc9639#section-8.8) stands before all."""
+    plain, picture, kind = (RECORDINGS / "en-00.flac").read_bytes(), black_square(16_000), b"image/png"
+    block = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIII", 0, 16_000, 16_000, 32, 0)
+    block += struct.pack(">I", len(picture)) + picture
+    end_of_stream_info = 4 + 4 + 34
+    picture_block = b"\x06" + len(block).to_bytes(3) + block
+    return plain[:end_of_stream_info] + picture_block + plain[end_of_stream_info:]
+
+
+def mp4_with_an_endless_index() -> bytes:
+    """Return an MP4 file that says to hold 40 million samples of a byte each, in one chunk."""
+    data, claimed = bytearray(encode("mp4", "aac")), 40_000_000
+    sizes, chunks = data.find(b"stsz"), data.find(b"stsc")
+    data[sizes + 8 : sizes + 16] = struct.pack(">II", 1, claimed)
+    data[chunks + 16 : chunks + 20] = struct.pack(">I", claimed)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("make", [flac_with_a_huge_cover, mp4_with_an_endless_index])
+def test_a_small_hostile_file_takes_little_memory(make: Callable[[], bytes]) -> None:
+    data = make()
+    assert len(data) < 2_000_000
+    done = subprocess.run([sys.executable, "-c", PROGRAM], input=data, capture_output=True, check=True, timeout=60)
+    assert int(done.stdout) < ENOUGH_MIB
