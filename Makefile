@@ -44,11 +44,11 @@ clean: cluster-down ## Remove the environment and what was built here (the machi
 
 ##@ Checking
 .PHONY: check format unit integration e2e
-check: setup ## Style, types, layers, and that generated files are current
+check: setup ## Style, types, layers
 	@$(BIN)/ruff format --check --quiet . || { echo "check: run make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache >build-lint-imports.log 2>&1 || { cat build-lint-imports.log; rm -f build-lint-imports.log; exit 1; }; rm -f build-lint-imports.log
+	@layers=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$layers"; exit 1; }
 
 format: setup ## Bring the code into the project's style
 	@$(BIN)/ruff format --quiet .

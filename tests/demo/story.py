@@ -229,6 +229,7 @@ def secret_object(s3: S3Server) -> dict[str, Any]:
 
 def whisper_model_object(endpoint: str, cache: dict[str, Any]) -> dict[str, Any]:
     source = {"bucket": BUCKET, "key": KEY, "endpoint": endpoint, "secretRef": {"name": SECRET}}
+
     def small() -> dict[str, Any]:
         return {"requests": {"cpu": "100m", "memory": "256Mi"}}
 
