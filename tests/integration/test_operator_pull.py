@@ -172,6 +172,16 @@ def test_a_service_account_that_is_not_there_is_told(world: World) -> None:
     assert 'serviceaccount "nobody" not found' in degraded["message"]
 
 
+def test_a_pull_that_cannot_start_is_made_anew_when_what_kept_it_is_mended(world: World) -> None:
+    """The spec's inputs are the same, and the Job that waits for a ServiceAccount would wait for its deadline."""
+    world.apply(pull={"serviceAccountName": "nobody"})
+    world.until_condition("Degraded", "True", "PodsForbidden")
+    world.apply()
+    world.until_job(attempt=2)
+    world.until("the first Job is gone", lambda: len(world.jobs()) == 1)
+    world.until_condition("Degraded", "False", "Pulling")
+
+
 PENDING: dict[str, tuple[JSON, str]] = {
     "no node": (
         {

@@ -23,6 +23,8 @@ LABEL_ATTEMPT = f"{GROUP}/attempt"
 
 #: On a WhisperModel, by a person: a new value tries a failed pull again at once. On a Job: the value it started with.
 ANNOTATION_RETRY = f"{GROUP}/retry"
+#: On Jobs: a hash of the pod that they make, to tell when one that is stuck would now be made otherwise.
+ANNOTATION_POD = f"{GROUP}/pod"
 #: On server pods: the digest of the artifact that they serve.
 ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
 

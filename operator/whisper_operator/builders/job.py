@@ -1,5 +1,7 @@
 """The Job of one attempt to pull a model: init containers pull and convert, then the container publish."""
 
+import hashlib
+import json
 from pathlib import PurePosixPath
 
 from whisper_contract.reasons import permanent_exit_codes
@@ -24,6 +26,7 @@ _RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"}, limits={"memor
 
 # How often a pod that ended with a code that another try may cure is replaced, within one Job.
 _BACKOFF_LIMIT = 3
+_POD_HASH_LENGTH = 16
 # The loader ends by itself at its timeout and says so; the Job's own deadline only catches what it cannot.
 _DEADLINE_MARGIN_SECONDS = 60
 
@@ -38,7 +41,10 @@ def build_job(model: Model, settings: Settings, attempt: int, where: PullPlaceme
     job = new_object(model, "batch/v1", "Job", name, names.COMPONENT_PULL)
     labels = job["metadata"]["labels"]
     labels |= {names.LABEL_INPUTS: model.inputs, names.LABEL_ATTEMPT: str(attempt)}
-    job["metadata"]["annotations"] = {names.ANNOTATION_RETRY: model.retry}
+    job["metadata"]["annotations"] = {
+        names.ANNOTATION_RETRY: model.retry,
+        names.ANNOTATION_POD: pod_hash(model, settings, where),
+    }
     job["spec"] = {
         "backoffLimit": _BACKOFF_LIMIT,
         "activeDeadlineSeconds": model.spec.pull.timeout_seconds + _DEADLINE_MARGIN_SECONDS,
@@ -50,6 +56,12 @@ def build_job(model: Model, settings: Settings, attempt: int, where: PullPlaceme
         },
     }
     return job
+
+
+def pod_hash(model: Model, settings: Settings, where: PullPlacement) -> str:
+    """Return a hash of the pod that a Job built now would make: it changes with images, resources and placement too."""
+    text = json.dumps(_pod(model, settings, where), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_POD_HASH_LENGTH]
 
 
 def _failure_rules() -> list[JSON]:

@@ -35,6 +35,11 @@ def retry_value(job: JSON) -> str:
     return str(dig(job, "metadata", "annotations", names.ANNOTATION_RETRY) or "")
 
 
+def pod_hash(job: JSON) -> str:
+    """Return the hash of the pod that the Job makes."""
+    return str(dig(job, "metadata", "annotations", names.ANNOTATION_POD) or "")
+
+
 def succeeded(job: JSON) -> bool:
     """Tell whether the Job is complete."""
     return condition(job, "Complete") is not None

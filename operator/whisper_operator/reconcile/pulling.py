@@ -12,9 +12,11 @@ from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact, Phase
+from whisper_operator.builders.job import pod_hash
 from whisper_operator.reconcile import claims, jobs
 from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import Observed
+from whisper_operator.settings import Settings
 
 #: Finished Jobs of the present inputs that are kept for people to read.
 KEPT_JOBS = 3
@@ -53,13 +55,13 @@ class Pulling:
     look_again: timedelta | None = None
 
 
-def decide(seen: Observed, now: datetime) -> Pulling:
-    """Return what is to be done about the artifact."""
+def decide(seen: Observed, now: datetime, settings: Settings) -> Pulling:
+    """Return what is to be done about the artifact; `settings` are those that a pull would be started with."""
     latest = seen.pulls[-1] if seen.pulls else None
     if latest is None:
         return _decide_without_job(seen)
     if jobs.is_active(latest):
-        return _decide_active(seen, latest, now)
+        return _decide_active(seen, latest, now, settings)
     if jobs.succeeded(latest):
         return _decide_succeeded(seen, latest, now)
     return _next_attempt(seen, latest, jobs.failure(latest, seen.job_pods(latest)), now)
@@ -86,12 +88,15 @@ def _decide_without_job(seen: Observed) -> Pulling:
     return _start(seen, 1)
 
 
-def _decide_active(seen: Observed, job: JSON, now: datetime) -> Pulling:
+def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings) -> Pulling:
     pods = seen.job_pods(job)
     if jobs.is_lost(pods, now):
-        return _start(seen, jobs.attempt(job) + 1, lost=(job,))
+        return _start(seen, jobs.attempt(job) + 1, given_up=(job,))
     finding = jobs.progress(pods, seen.events, claim_pending=claims.is_pending(seen.claim))
     step = jobs.running_step(pods)
+    # What keeps the Job is often mended where the Job, which never changes, cannot see it: an image, a limit, a label.
+    if finding.degraded and step is None and (_asked(seen, job) or _outdated(seen, job, settings)):
+        return _start(seen, jobs.attempt(job) + 1, given_up=(job,))
     return Pulling(
         Phase.PULLING,
         finding,
@@ -130,12 +135,21 @@ def _next_attempt(seen: Observed, job: JSON, finding: Finding, now: datetime) ->
     """Start the next attempt when it is due or asked for; otherwise say what went wrong until then."""
     number = jobs.attempt(job)
     due = jobs.finished(job) + retry_delay(number)
-    asked = bool(seen.model.retry) and seen.model.retry != jobs.retry_value(job)
-    if asked or now >= due:
+    if _asked(seen, job) or now >= due:
         return _start(seen, number + 1)
     return Pulling(
         Phase.FAILED, _with_retry(finding, number), delete=superseded(seen), look_again=max(due - now, timedelta(0))
     )
+
+
+def _asked(seen: Observed, job: JSON) -> bool:
+    """Tell whether a person has asked for another try since the Job was started."""
+    return bool(seen.model.retry) and seen.model.retry != jobs.retry_value(job)
+
+
+def _outdated(seen: Observed, job: JSON, settings: Settings) -> bool:
+    """Tell whether a Job started now would make another pod: settings, resources or placement have changed since."""
+    return jobs.pod_hash(job) != pod_hash(seen.model, settings, claims.pull_placement(seen))
 
 
 def _with_retry(finding: Finding, number: int) -> Finding:
@@ -145,8 +159,8 @@ def _with_retry(finding: Finding, number: int) -> Finding:
     return Finding(finding.reason, text, advice=again)
 
 
-def _start(seen: Observed, attempt: int, lost: tuple[JSON, ...] = ()) -> Pulling:
-    delete = (*superseded(seen), *lost)
+def _start(seen: Observed, attempt: int, given_up: tuple[JSON, ...] = ()) -> Pulling:
+    delete = (*superseded(seen), *given_up)
     if (trouble := claims.obstacle(seen)) is not None:
         return Pulling(Phase.BLOCKED, trouble, delete=delete, look_again=_LOOK_AGAIN)
     if (peer := ahead(seen.model, seen.peers)) is not None:

@@ -43,6 +43,7 @@ class Reconciler:
     ) -> None:
         self._client = client
         self._clock = clock
+        self._settings = settings
         self._changes = Changes(client, settings)
         self._progress = ProgressReader(client)
         self._reporter = socket.gethostname()
@@ -67,7 +68,7 @@ class Reconciler:
     def _reconcile(self, model: Model, body: JSON) -> Visit:
         now = self._clock()
         seen = observe(self._client, model)
-        decision = pulling.decide(seen, now)
+        decision = pulling.decide(seen, now, self._settings)
         artifact = decision.artifact or model.status.artifact
         outcome = self._changes.carry_out(seen, decision, artifact)
         situation = Situation(

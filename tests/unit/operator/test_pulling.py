@@ -1,6 +1,7 @@
 """What is done about the artifact, for all that can be seen: the whole planner as a table, then its parts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.objects import SETTINGS
 from tests.unit.operator.things import (
     DIGEST,
     JSON,
@@ -24,6 +26,8 @@ from tests.unit.operator.things import (
     running,
     says,
     server_pod,
+    unscheduled,
+    waiting,
 )
 from whisper_operator.api.model import Model
 from whisper_operator.reconcile.observation import Observed
@@ -57,6 +61,9 @@ def claim(*modes: str, **rest: Any) -> JSON:
 NAMED = model(cache={"claimName": "c"})
 FROM_VOLUME = model(source={"volume": {"claimName": "v"}})
 RETRY = model(retry="2")
+STUCK = [pod(**unscheduled())]
+BOUND = claim("ReadWriteMany")
+MENDED = model(pull={"nodeSelector": {"disk": "large"}})
 
 # What is seen → phase, reason, the attempt that is started.
 TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
@@ -89,6 +96,27 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
         None,
     ),
     "a pod that is lost with its node": (seen(MODEL, job(MODEL), pods=[lost()]), "Pulling", "Pulling", 2),
+    "a pod that no node can take": (seen(MODEL, job(MODEL), pods=STUCK, claim=BOUND), "Pulling", "Unschedulable", None),
+    "the same, and its placement has been mended": (seen(MENDED, job(MODEL), pods=STUCK), "Pulling", "Pulling", 2),
+    "the same, and a person asks": (seen(RETRY, job(RETRY), pods=STUCK), "Pulling", "Pulling", 2),
+    "a pod that is refused, and the ServiceAccount has been mended": (
+        seen(MENDED, job(MODEL), events=({"message": "exceeded quota"},)),
+        "Pulling",
+        "Pulling",
+        2,
+    ),
+    "a step that failed for lack of memory, before its limit was raised": (
+        seen(MENDED, job(MODEL), pods=[pod(phase="Failed", initContainerStatuses=[ended("pull", 137)])]),
+        "Pulling",
+        "Pulling",
+        2,
+    ),
+    "a pull that runs while its placement changes, and a person asks": (
+        seen(replace(RETRY, spec=MENDED.spec), job(MODEL), pods=[pod(initContainerStatuses=[running("pull")])]),
+        "Pulling",
+        "Pulling",
+        None,
+    ),
     "servers that miss the artifact": (
         seen(DONE, job(DONE, 1, complete(5)), pods=[missed(1)]),
         "Pulling",
@@ -137,7 +165,7 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
 @pytest.mark.parametrize("case", TABLE)
 def test_what_is_decided(case: str) -> None:
     observed, phase, reason, starts = TABLE[case]
-    decision = decide(observed, NOW)
+    decision = decide(observed, NOW, SETTINGS)
     assert (decision.phase, decision.finding.reason) == (phase, reason)
     assert (decision.attempt if decision.start else None) == starts
 
@@ -145,7 +173,7 @@ def test_what_is_decided(case: str) -> None:
 @pytest.mark.parametrize("case", TABLE)
 def test_what_is_not_settled_is_looked_at_again(case: str) -> None:
     """No state waits for an event that may never come, but for one: published."""
-    decision = decide(TABLE[case][0], NOW)
+    decision = decide(TABLE[case][0], NOW, SETTINGS)
     assert (decision.look_again is None) == (decision.phase == "Published")
 
 
@@ -160,13 +188,13 @@ def test_no_number_of_failures_makes_the_delay_longer_than_ten_minutes(attempt: 
 
 
 def test_a_failed_attempt_is_looked_at_again_when_the_next_is_due() -> None:
-    decision = decide(seen(MODEL, job(MODEL, 1, failed(0.25)), pods=UNAUTHORIZED), NOW)
+    decision = decide(seen(MODEL, job(MODEL, 1, failed(0.25)), pods=UNAUTHORIZED), NOW, SETTINGS)
     assert decision.look_again == timedelta(seconds=45)
     assert "Attempt 1 failed" in decision.finding.message
 
 
 def test_while_the_next_attempt_runs_the_failure_before_it_still_stands() -> None:
-    decision = decide(seen(MODEL, job(MODEL, 1, failed(5)), job(MODEL, 2), pods=UNAUTHORIZED), NOW)
+    decision = decide(seen(MODEL, job(MODEL, 1, failed(5)), job(MODEL, 2), pods=UNAUTHORIZED), NOW, SETTINGS)
     assert decision.finding.reason == "Pulling"
     assert decision.earlier is not None
     assert decision.earlier.reason == "Unauthorized"
@@ -179,31 +207,41 @@ def deleted(decision: Pulling) -> list[str]:
 
 def test_jobs_of_other_inputs_are_deleted() -> None:
     other = model(sha256="0" * 64)
-    decision = decide(seen(MODEL, job(other), job(MODEL)), NOW)
+    decision = decide(seen(MODEL, job(other), job(MODEL)), NOW, SETTINGS)
     assert deleted(decision) == [f"{other.inputs[:8]}-1"]
 
 
 def test_the_last_three_finished_jobs_are_kept() -> None:
     attempts = [job(MODEL, number, failed(60)) for number in range(1, 6)]
-    decision = decide(seen(MODEL, *attempts), NOW)
+    decision = decide(seen(MODEL, *attempts), NOW, SETTINGS)
     assert deleted(decision) == [f"{MODEL.inputs[:8]}-{number}" for number in (1, 2)]
 
 
 def test_a_lost_job_is_deleted_when_the_next_is_started() -> None:
-    decision = decide(seen(MODEL, job(MODEL), pods=[lost()]), NOW)
+    decision = decide(seen(MODEL, job(MODEL), pods=[lost()]), NOW, SETTINGS)
+    assert decision.start
+    assert deleted(decision) == [f"{MODEL.inputs[:8]}-1"]
+
+
+def test_a_stuck_job_gives_way_when_the_loader_has_another_image() -> None:
+    """A registry that was named wrongly is mended in the chart: nobody should wait for the old Job's deadline."""
+    pods = [pod(phase="Pending", initContainerStatuses=[waiting("pull", "ImagePullBackOff")])]
+    observed = seen(MODEL, job(MODEL), pods=pods)
+    assert not decide(observed, NOW, SETTINGS).start
+    decision = decide(observed, NOW, replace(SETTINGS, loader_image="registry.example.com/whisper-loader:2"))
     assert decision.start
     assert deleted(decision) == [f"{MODEL.inputs[:8]}-1"]
 
 
 def test_a_lost_job_that_was_left_behind_is_deleted_later() -> None:
     """The operator was killed between the two."""
-    decision = decide(seen(MODEL, job(MODEL, 1), job(MODEL, 2)), NOW)
+    decision = decide(seen(MODEL, job(MODEL, 1), job(MODEL, 2)), NOW, SETTINGS)
     assert deleted(decision) == [f"{MODEL.inputs[:8]}-1"]
 
 
 def test_the_pod_that_runs_is_asked_for_its_progress() -> None:
     decision = decide(
-        seen(MODEL, job(MODEL), pods=[pod(phase="Pending", initContainerStatuses=[running("pull")])]), NOW
+        seen(MODEL, job(MODEL), pods=[pod(phase="Pending", initContainerStatuses=[running("pull")])]), NOW, SETTINGS
     )
     assert decision.step == ("p", "pull")
     assert decision.look_again == timedelta(seconds=3)
@@ -251,7 +289,7 @@ def test_of_models_that_want_the_same_one_always_goes(states: list[str | None]) 
 
 
 def test_one_that_waits_says_for_whom() -> None:
-    decision = decide(seen(ME, claim=claim("ReadWriteMany"), peers=(peer("a"),)), NOW)
+    decision = decide(seen(ME, claim=claim("ReadWriteMany"), peers=(peer("a"),)), NOW, SETTINGS)
     assert decision.phase == "Waiting"
     assert "The WhisperModel a pulls" in decision.finding.message
 

@@ -48,7 +48,7 @@ def job(of: Model, attempt: int = 1, *conditions: JSON, retry: str = "") -> JSON
     """A pull Job of a model, as built, with these conditions."""
     built = build_job(of, SETTINGS, attempt, PullPlacement.ANYWHERE)
     built["metadata"] |= {"uid": f"job-{attempt}", "creationTimestamp": ago(60)}
-    built["metadata"]["annotations"] = {"stt.whisper-operator.io/retry": retry}
+    built["metadata"]["annotations"]["stt.whisper-operator.io/retry"] = retry
     return built | {"status": {"conditions": list(conditions)}}
 
 
