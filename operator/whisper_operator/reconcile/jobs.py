@@ -113,7 +113,9 @@ def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending:
     if between_tries is not None:
         advice = f"{explain(between_tries.reason).next_step} Another try follows by itself."
         return Finding(between_tries.reason, between_tries.detail, advice)
-    return Finding(_STEP_REASONS.get(pods.unfinished_container(newest), Reason.PULLING))
+    # The Job is complete a moment after its pod: until then the last step is what it is at.
+    step = PUBLISH if dig(newest, "status", "phase") == "Succeeded" else pods.unfinished_container(newest)
+    return Finding(_STEP_REASONS.get(step, Reason.PULLING))
 
 
 def failed_try(job_pods: Sequence[JSON]) -> Finding | None:

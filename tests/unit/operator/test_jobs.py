@@ -138,6 +138,13 @@ OBSTACLES: dict[str, tuple[list[JSON], list[JSON], bool, str, str]] = {
         "",
     ),
     "the last step": ([pod(containerStatuses=[running("publish")])], [], False, "Publishing", ""),
+    "the last step has ended, and the Job has not": (
+        [pod(phase="Succeeded", containerStatuses=[ended("publish", 0, PUBLISHED)])],
+        [],
+        False,
+        "Publishing",
+        "",
+    ),
     "between two tries": (
         [pod(phase="Failed", initContainerStatuses=[ended("pull", 1, says("SourceUnreachable", message="no answer"))])],
         [],
