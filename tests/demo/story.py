@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from tests.support.s3 import S3Server
 
 from tests.demo.target import DemoError, Images, Target
 from tests.support.narration import Narrator
+from tests.support.s3 import S3Server
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "tests/fixtures/speech-model"
