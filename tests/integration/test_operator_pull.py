@@ -182,14 +182,15 @@ def test_a_pull_that_cannot_start_is_made_anew_when_what_kept_it_is_mended(world
     world.until_condition("Degraded", "False", "Pulling")
 
 
+NOT_SCHEDULED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
 PENDING: dict[str, tuple[JSON, str]] = {
     "no node": (
-        {
-            "conditions": [
-                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
-            ]
-        },
-        "ClaimPending",  # the claim that was made for it has no volume: no provisioner runs here
+        {"conditions": [NOT_SCHEDULED | {"message": "0/1 nodes are available: 1 Insufficient cpu."}]},
+        "Unschedulable",
+    ),
+    "no volume": (
+        {"conditions": [NOT_SCHEDULED | {"message": "pod has unbound immediate PersistentVolumeClaims."}]},
+        "ClaimPending",  # no provisioner runs here
     ),
     "no image": (
         {

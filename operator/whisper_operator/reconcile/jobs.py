@@ -16,6 +16,7 @@ from whisper_operator.reconcile.objects import JSON, condition, dig, is_terminat
 #: A pod that is still there this long after its grace period has ended stands on a node that is lost.
 LOST_AFTER = timedelta(minutes=2)
 
+_IF_IT_LASTS = "If that lasts, kubectl describe pvc tells why."
 _EXIT_CODE = re.compile(r"exit code (\d+)")
 _STEP_REASONS = {CONVERT: Reason.CONVERTING, PUBLISH: Reason.PUBLISHING}
 
@@ -113,6 +114,9 @@ def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending:
     if between_tries is not None:
         advice = f"{explain(between_tries.reason).next_step} Another try follows by itself."
         return Finding(between_tries.reason, between_tries.detail, advice)
+    if claim_pending and not dig(newest, "spec", "nodeName"):
+        # Usual for some seconds with WaitForFirstConsumer; without a word it would look like a slow download.
+        return Finding(Reason.PULLING, "The pull waits for its claim to get a volume", advice=_IF_IT_LASTS)
     # The Job is complete a moment after its pod: until then the last step is what it is at.
     step = PUBLISH if dig(newest, "status", "phase") == "Succeeded" else pods.unfinished_container(newest)
     return Finding(_STEP_REASONS.get(step, Reason.PULLING))

@@ -1,5 +1,6 @@
 """Why a pod does not run, and with what its containers ended."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,12 @@ from whisper_contract.termination import TerminationMessage
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, name, time_of
 
+# SchedulerError: a node was found, and binding the pod or its volumes to it failed.
+_NOT_SCHEDULED = {"Unschedulable", "SchedulerError"}
 _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+# What the scheduler says when a claim, and not the node, is in the way.
+# https://github.com/kubernetes/kubernetes/tree/master/pkg/scheduler/framework/plugins/volumebinding
+_VOLUME_TROUBLE = re.compile(r"persistent ?volume|storage ?class|free storage|binding volumes", re.IGNORECASE)
 _CREATION_TROUBLE = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
 
@@ -84,9 +90,12 @@ def obstacle(pod: JSON, *, claim_pending: bool, otherwise: str) -> Finding | Non
         otherwise: the reason for a container that the node cannot create.
     """
     unscheduled = condition(pod, "PodScheduled", "False")
-    if unscheduled is not None and unscheduled.get("reason") == "Unschedulable":
-        reason = Reason.CLAIM_PENDING if claim_pending else Reason.UNSCHEDULABLE
-        return Finding(reason, f"The pod {name(pod)} is not scheduled: {unscheduled.get('message', '')}")
+    if unscheduled is not None and unscheduled.get("reason") in _NOT_SCHEDULED:
+        message = str(unscheduled.get("message", ""))
+        # A claim that waits for its first pod has no volume either while the pod finds no node for another reason.
+        for_claim = claim_pending and _VOLUME_TROUBLE.search(message)
+        reason = Reason.CLAIM_PENDING if for_claim else Reason.UNSCHEDULABLE
+        return Finding(reason, f"The pod {name(pod)} is not scheduled: {message}")
     return next(filter(None, (_waiting(pod, status, otherwise) for status in container_statuses(pod))), None)
 
 

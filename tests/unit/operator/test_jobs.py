@@ -101,13 +101,39 @@ def test_a_job_that_has_its_failure_target_has_failed() -> None:
     assert jobs.is_active(job(MODEL))
 
 
+UNBOUND = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims"
+NO_CLASS = 'storageclass.storage.k8s.io "fast" not found'
+NOT_BOUND = 'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'
+
 OBSTACLES: dict[str, tuple[list[JSON], list[JSON], bool, str, str]] = {
     "nothing yet": ([], [], False, "Pulling", ""),
     "quota": ([], [{"message": "exceeded quota: pods=0", "lastTimestamp": ago(1)}], False, "PodsForbidden", "quota"),
     "quota, and a pod since": ([pod(phase="Pending")], [{"message": "old"}], False, "Pulling", ""),
     "no node": ([pod(**unscheduled())], [], False, "Unschedulable", "0/1 nodes are available"),
-    "no volume": ([pod(**unscheduled("unbound claims"))], [], True, "ClaimPending", "unbound claims"),
-    "a claim that waits for its first pod": ([pod(phase="Pending")], [], True, "Pulling", ""),
+    "no volume": ([pod(**unscheduled(UNBOUND))], [], True, "ClaimPending", UNBOUND),
+    "no storage class": ([pod(**unscheduled(NO_CLASS))], [], True, "ClaimPending", NO_CLASS),
+    "no volume on the node that was found": (
+        [pod(**unscheduled(NOT_BOUND, "SchedulerError"))],
+        [],
+        True,
+        "ClaimPending",
+        NOT_BOUND,
+    ),
+    "no node, and a claim that waits for its first pod": (
+        [pod(**unscheduled("0/2 nodes are available: 2 Insufficient cpu"))],
+        [],
+        True,
+        "Unschedulable",
+        "Insufficient cpu",
+    ),
+    "no room on a node's disk, and a claim that waits for its first pod": (
+        [pod(**unscheduled("0/2 nodes are available: 2 Insufficient ephemeral-storage"))],
+        [],
+        True,
+        "Unschedulable",
+        "ephemeral-storage",
+    ),
+    "a claim that waits for its first pod": ([pod(phase="Pending")], [], True, "Pulling", "waits for its claim"),
     "no image": (
         [pod(phase="Pending", initContainerStatuses=[waiting("pull", "ImagePullBackOff", "no such tag")])],
         [],

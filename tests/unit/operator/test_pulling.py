@@ -62,7 +62,6 @@ NAMED = model(cache={"claimName": "c"})
 FROM_VOLUME = model(source={"volume": {"claimName": "v"}})
 RETRY = model(retry="2")
 STUCK = [pod(**unscheduled())]
-BOUND = claim("ReadWriteMany")
 MENDED = model(pull={"nodeSelector": {"disk": "large"}})
 
 # What is seen → phase, reason, the attempt that is started.
@@ -96,7 +95,7 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
         None,
     ),
     "a pod that is lost with its node": (seen(MODEL, job(MODEL), pods=[lost()]), "Pulling", "Pulling", 2),
-    "a pod that no node can take": (seen(MODEL, job(MODEL), pods=STUCK, claim=BOUND), "Pulling", "Unschedulable", None),
+    "a pod that no node can take": (seen(MODEL, job(MODEL), pods=STUCK), "Pulling", "Unschedulable", None),
     "the same, and its placement has been mended": (seen(MENDED, job(MODEL), pods=STUCK), "Pulling", "Pulling", 2),
     "the same, and a person asks": (seen(RETRY, job(RETRY), pods=STUCK), "Pulling", "Pulling", 2),
     "a pod that is refused, and the ServiceAccount has been mended": (

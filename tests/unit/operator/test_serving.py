@@ -114,6 +114,7 @@ def test_a_server_that_leaves_is_not_asked_what_ails_it() -> None:
 
 
 def test_a_server_whose_claim_has_no_volume_says_so() -> None:
-    serving = observe_servers(deployment(1, 1, 0), [server_pod(**unscheduled())], 1, claim_pending=True)
+    unbound = server_pod(**unscheduled("pod has unbound immediate PersistentVolumeClaims"))
+    serving = observe_servers(deployment(1, 1, 0), [unbound], 1, claim_pending=True)
     assert serving is not None
     assert serving.finding.reason == "ClaimPending"

@@ -96,8 +96,8 @@ def running(step: str) -> JSON:
     return {"name": step, "restartCount": 0, "state": {"running": {"startedAt": ago(1)}}}
 
 
-def unscheduled(message: str = "0/1 nodes are available") -> JSON:
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+def unscheduled(message: str = "0/1 nodes are available", reason: str = "Unschedulable") -> JSON:
+    condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     return {"phase": "Pending", "conditions": [condition]}
 
 
