@@ -29,7 +29,6 @@ class WhisperEngine(interface.Engine):
 
     def __init__(self, model: WhisperModel, worker: OneAtATime) -> None:
         self._model = model
-        self._pipeline = BatchedInferencePipeline(model)
         self._worker = worker
 
     @classmethod
@@ -65,7 +64,8 @@ class WhisperEngine(interface.Engine):
 
     def _transcribe(self, request: TranscriptionRequest, cancelled: threading.Event) -> Transcription:
         began = time.monotonic()
-        found, info = self._pipeline.transcribe(
+        # One for each request: it keeps the time of the last word, and would take a given-up request's to the next.
+        found, info = BatchedInferencePipeline(self._model).transcribe(
             request.samples,
             language=request.language,
             task=request.task.value,

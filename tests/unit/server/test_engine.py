@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.waiting import until
@@ -113,9 +114,11 @@ async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngin
     assert (await working).segments
 
 
-async def test_a_cancelled_request_leaves_the_model_before_its_next_window(engine: WhisperEngine) -> None:
+async def test_a_cancelled_request_leaves_the_model_before_its_next_window(
+    engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long = TranscriptionRequest(np.concatenate([recording(name) for name in ENGLISH] * 20), language="en")
-    windows = count_windows(engine)
+    windows = note_calls(monkeypatch, BatchedInferencePipeline, "forward")
     await engine.transcribe(long)
     in_all = len(windows)
     windows.clear()
@@ -126,17 +129,30 @@ async def test_a_cancelled_request_leaves_the_model_before_its_next_window(engin
     assert len(windows) <= in_all / 2
 
 
-def count_windows(engine: WhisperEngine) -> list[object]:
-    """Return a list that grows with each window that the model works on."""
-    windows: list[object] = []
-    forward = engine._pipeline.forward
+async def test_a_cancelled_request_leaves_no_trace_in_the_words_of_the_next(
+    engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = np.concatenate([recording(name) for name in ENGLISH] * 10)
+    timings = note_calls(monkeypatch, WhisperModel, "add_word_timestamps")
+    given_up = asyncio.create_task(engine.transcribe(TranscriptionRequest(samples, language="en", word_times=True)))
+    await until(lambda: len(timings) > 1)
+    given_up.cancel()
+    await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), language="en", word_times=True))
+    last_speech_timestamp = timings[-1][-1]
+    assert last_speech_timestamp == 0, "no word was heard before the recording's first"
 
-    def counting(*arguments: Any) -> Any:
-        windows.append(object())
-        return forward(*arguments)
 
-    engine._pipeline.forward = counting
-    return windows
+def note_calls(monkeypatch: pytest.MonkeyPatch, kind: type, method: str) -> list[tuple[Any, ...]]:
+    """Return a list that grows with the arguments of each call of faster-whisper's `method`."""
+    calls: list[tuple[Any, ...]] = []
+    original = getattr(kind, method)
+
+    def noting(self: Any, *arguments: Any) -> Any:
+        calls.append(arguments)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(kind, method, noting)
+    return calls
 
 
 async def test_the_warm_up_clip_is_transcribed_with_word_times(engine: WhisperEngine) -> None:
