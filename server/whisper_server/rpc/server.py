@@ -8,6 +8,7 @@ from grpc_reflection.v1alpha import reflection
 from riva.client.proto import riva_asr_pb2_grpc
 
 from whisper_server.rpc import riva
+from whisper_server.rpc.health import Health
 from whisper_server.settings import Settings
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -20,7 +21,7 @@ class RpcServer:
 
     def __init__(self, settings: Settings, service: riva.RivaSpeechRecognition) -> None:
         self._server = grpc.aio.server(options=_options(settings))
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (riva.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -44,6 +45,7 @@ class RpcServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more calls, send clients elsewhere, and give those in flight the time to finish."""
+        self._health.end_watches()
         await self._server.stop(grace_seconds)
 
 

@@ -70,6 +70,27 @@ async def test_a_call_that_outlasts_the_grace_is_cut_off(served: Served) -> None
         await in_flight
 
 
+async def test_a_watch_of_its_health_hears_of_the_end_and_does_not_hold_it_up(served: Served) -> None:
+    watch = health_pb2_grpc.HealthStub(served.channel).Watch(health_pb2.HealthCheckRequest())
+    assert (await watch.read()).status == SERVING
+    await served.server.announce_end()
+    assert (await watch.read()).status == NOT_SERVING
+    async with asyncio.timeout(20):
+        await served.server.stop(3600)
+    assert await watch.read() is grpc.aio.EOF
+
+
+async def test_a_watch_that_is_given_up_leaves_nothing_running(served: Served) -> None:
+    def watching() -> bool:
+        return any("Watch" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    watch = health_pb2_grpc.HealthStub(served.channel).Watch(health_pb2.HealthCheckRequest())
+    await watch.read()
+    assert watching()
+    watch.cancel()
+    await until(lambda: not watching())
+
+
 async def test_old_connections_are_asked_to_reconnect_and_their_calls_finish(serve: Serve) -> None:
     served = await serve(max_connection_age_seconds=1)
     await served.channel.channel_ready()
