@@ -90,7 +90,7 @@ class Manifest:
         """
         try:
             document = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # The second for nesting without end.
             raise ManifestError(f"not JSON: {error}") from error
         if not isinstance(document, dict) or document.get("v") != VERSION:
             raise ManifestError(f"not a manifest of version {VERSION}")

@@ -81,7 +81,7 @@ class TerminationMessage:
         """Return the message in `text`, or None when it is something else (another program's last words)."""
         try:
             fields = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):  # The second for nesting without end.
             return None
         if not isinstance(fields, dict) or fields.get("v") != VERSION:
             return None

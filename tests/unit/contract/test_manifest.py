@@ -68,6 +68,7 @@ def test_a_later_key_is_passed_over() -> None:
     [
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
         (EXAMPLE.to_json()[:-5], "not JSON"),
         (b"[]", "not a manifest of version 1"),
         (changed(v=2), "not a manifest of version 1"),

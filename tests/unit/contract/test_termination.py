@@ -54,7 +54,15 @@ def test_what_is_too_long_without_its_text_is_a_mistake_of_the_caller() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "panic: exit status 2", "[]", "1", '{"v": 2, "step": "pull", "reason": "x", "message": "y"}', '{"v": 1}'],
+    [
+        "",
+        "panic: exit status 2",
+        "[]",
+        "[" * 4096,
+        "1",
+        '{"v": 2, "step": "pull", "reason": "x", "message": "y"}',
+        '{"v": 1}',
+    ],
 )
 def test_last_words_of_another_program_are_no_message(text: str) -> None:
     assert TerminationMessage.parse(text) is None
