@@ -74,11 +74,22 @@ def decode(audio: EncodedAudio, limits: DecodeLimits, cancelled: threading.Event
     options = {**chosen.options, "protocol_whitelist": _NO_PROTOCOL, "codec_whitelist": _DECODERS}
     try:
         with av.open(
-            io.BytesIO(audio.data), mode="r", format=chosen.demuxer, options=options, metadata_errors="ignore"
+            _opened(audio.data, chosen), mode="r", format=chosen.demuxer, options=options, metadata_errors="ignore"
         ) as container:
             return _decode_container(container, chosen, limits, cancelled)
     except av.error.FFmpegError as error:
         raise InvalidRequestError(f"the audio cannot be read as {chosen.name}: {error.strerror}") from error
+
+
+class _ReadOnce(io.BytesIO):
+    """Bytes of which FFmpeg does not know how many there are."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _opened(data: bytes, chosen: Format) -> io.BytesIO:
+    return io.BytesIO(data) if chosen.needs_seeking else _ReadOnce(data)
 
 
 def _decode_container(

@@ -55,12 +55,14 @@ class Format:
         name: for people.
         demuxer: FFmpeg's name (https://ffmpeg.org/ffmpeg-formats.html).
         states_length: whether the container's header tells the length, so that a cut one shows.
+        needs_seeking: False where FFmpeg, knowing the file's size, would estimate a length that no header states.
         options: of the demuxer.
     """
 
     name: str
     demuxer: str
     states_length: bool = False
+    needs_seeking: bool = True
     options: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +70,7 @@ _WAV = Format("WAV", "wav")
 _FLAC = Format("FLAC", "flac", states_length=True)
 _OGG = Format("Ogg", "ogg")
 _MP4 = Format("MP4", "mp4", states_length=True)
-_MATROSKA = Format("Matroska or WebM", "matroska", states_length=True)
+_MATROSKA = Format("Matroska or WebM", "matroska", states_length=True, needs_seeking=False)
 _MP3 = Format("MP3", "mp3")
 _AAC = Format("AAC", "aac")
 _AMR = Format("AMR", "amr")

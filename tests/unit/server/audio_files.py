@@ -38,10 +38,18 @@ def encode(container: str, codec: str, rate: int = RATE) -> bytes:
     return buffer.getvalue()
 
 
-def _add_tone(output: av.container.OutputContainer, codec: str, rate: int) -> None:
+def live(container: str, codec: str, seconds: float) -> bytes:
+    """Return the tone as one records it live, with no length in the header."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container, options={"live": "1"}) as output:
+        _add_tone(output, codec, 48_000, seconds)
+    return buffer.getvalue()
+
+
+def _add_tone(output: av.container.OutputContainer, codec: str, rate: int, seconds: float = SECONDS) -> None:
     stream = output.add_stream(codec, rate=rate, layout="mono")
     assert isinstance(stream, av.AudioStream)
-    frame = av.AudioFrame.from_ndarray(tone()[None, :], format="s16", layout="mono")
+    frame = av.AudioFrame.from_ndarray(tone(seconds=seconds)[None, :], format="s16", layout="mono")
     frame.rate = RATE
     resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=rate)
     for piece in (*resampler.resample(frame), *resampler.resample(None)):
