@@ -95,7 +95,7 @@ def _retry_metadata(error: OverloadedError) -> list[tuple[str, str | bytes]]:
 def _request_id(context: Any) -> str:
     """Return the caller's own id when it sends a decent one, else a new one."""
     for key, value in context.invocation_metadata():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and value.isprintable():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and value.isascii() and value.isprintable():
             return value[:_LONGEST_REQUEST_ID] or uuid.uuid4().hex
     return uuid.uuid4().hex
 
