@@ -26,7 +26,8 @@ class RpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (riva.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self._address = f"{settings.host or '[::]'}:{settings.grpc_port}"
+        host = settings.host or "::"
+        self._address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
 
     async def start(self) -> int:
         """Serve, and return the port in use; OSError when it is taken."""

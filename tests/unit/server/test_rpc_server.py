@@ -106,6 +106,12 @@ async def test_old_connections_are_asked_to_reconnect_and_their_calls_finish(ser
     assert (await served.recognize()).results
 
 
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost", "::"])
+async def test_it_listens_where_it_is_told_to(host: str) -> None:
+    async with serving(MODEL, loopback_settings(host=host)) as served:
+        assert (await served.recognize()).results
+
+
 async def test_a_port_that_is_taken_is_said_in_a_sentence(unused_tcp_port: int) -> None:
     settings = loopback_settings(grpc_port=unused_tcp_port)
     async with serving(MODEL, settings):
