@@ -1,38 +1,57 @@
-"""Kubernetes Events about a WhisperModel, for `kubectl describe`: one when what there is to know about it changes."""
+"""Events about a WhisperModel, for `kubectl describe`: that its artifact is published, and each change of its state."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from whisper_operator.api import conditions as kinds
 from whisper_operator.api import names
 from whisper_operator.api.names import ModelKey
-from whisper_operator.api.status import Status
+from whisper_operator.api.status import Condition, Status
 from whisper_operator.reconcile.objects import JSON
 
 # Limits of https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
-_MAX_NOTE = 1_000
+_MAX_NOTE_BYTES = 1_000
 
 
-def transition(before: Status, after: Status) -> tuple[str, str, str] | None:
-    """Return the type, reason and text of the event that the change is worth, or None."""
-    old, new = before.condition(kinds.READY), after.condition(kinds.READY)
+class Note(NamedTuple):
+    """What an event says: its type (Normal or Warning), reason and text."""
+
+    type: str
+    reason: str
+    text: str
+
+
+def notes(before: Status, after: Status) -> Iterator[Note]:
+    """Yield what is worth an event in the change of the status."""
+    published = _changed(kinds.ARTIFACT_READY, before, after)
+    if published is not None and published.status == "True":
+        yield Note("Normal", published.reason, published.message)
+    headline = _changed(kinds.READY, before, after)
+    if headline is not None:
+        degraded = after.condition(kinds.DEGRADED)
+        warns = degraded is not None and degraded.status == "True" and degraded.reason == headline.reason
+        yield Note("Warning" if warns else "Normal", headline.reason, headline.message)
+
+
+def _changed(kind: str, before: Status, after: Status) -> Condition | None:
+    """Return the condition as it is now if its status or reason is another than before."""
+    old, new = before.condition(kind), after.condition(kind)
     if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
         return None
-    degraded = after.condition(kinds.DEGRADED)
-    warns = degraded is not None and degraded.status == "True" and degraded.reason == new.reason
-    return "Warning" if warns else "Normal", new.reason, new.message
+    return new
 
 
-def build_event(model: ModelKey, uid: str, event: tuple[str, str, str], reporter: str, now: datetime) -> JSON:
+def build_event(model: ModelKey, uid: str, note: Note, reporter: str, now: datetime) -> JSON:
     """Return the Event to create; `reporter` is the operator's pod."""
-    kind, reason, note = event
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"generateName": f"{model.name}-", "namespace": model.namespace},
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "type": kind,
-        "reason": reason,
-        "note": note[:_MAX_NOTE],
+        "type": note.type,
+        "reason": note.reason,
+        "note": note.text.encode()[:_MAX_NOTE_BYTES].decode(errors="ignore"),
         "action": "Reconcile",
         "reportingController": f"{names.GROUP}/{names.MANAGER}",
         "reportingInstance": reporter,

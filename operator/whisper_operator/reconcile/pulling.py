@@ -123,7 +123,8 @@ def _decide_succeeded(seen: Observed, job: JSON, now: datetime) -> Pulling:
 def _published(seen: Observed, artifact: Artifact) -> Pulling:
     if (trouble := claims.cache_missing(seen)) is not None:
         return Pulling(Phase.BLOCKED, trouble, delete=superseded(seen), look_again=_LOOK_AGAIN)
-    return Pulling(Phase.PUBLISHED, Finding(Reason.PUBLISHED), artifact=artifact, delete=superseded(seen))
+    finding = Finding(Reason.PUBLISHED, f"The artifact {artifact.digest} is published")
+    return Pulling(Phase.PUBLISHED, finding, artifact=artifact, delete=superseded(seen))
 
 
 def _missing(seen: Observed, artifact: Artifact, since: datetime | None) -> bool:

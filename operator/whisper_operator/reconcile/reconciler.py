@@ -106,15 +106,13 @@ class Reconciler:
         self._tell(model, status)
 
     def _tell(self, model: Model | InvalidModel, status: Status) -> None:
-        event = events.transition(model.status, status)
-        if event is None:
-            return
-        _log.info("%s: %s", event[1], event[2], extra={"model": str(model.key)})
-        body = events.build_event(model.key, model.uid, event, self._reporter, self._clock())
-        try:
-            self._client.create(body, kinds.REPORTED_EVENT)
-        except KubeError as error:  # an event is a courtesy: the status has it all
-            _log.warning("no event could be written: %s", error, extra={"model": str(model.key)})
+        for note in events.notes(model.status, status):
+            _log.info("%s: %s", note.reason, note.text, extra={"model": str(model.key)})
+            body = events.build_event(model.key, model.uid, note, self._reporter, self._clock())
+            try:
+                self._client.create(body, kinds.REPORTED_EVENT)
+            except KubeError as error:  # an event is a courtesy: the status has it all
+                _log.warning("no event could be written: %s", error, extra={"model": str(model.key)})
 
 
 def _refusal(error: KubeError | None) -> Finding | None:

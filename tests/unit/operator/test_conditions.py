@@ -187,19 +187,25 @@ def test_a_spec_that_cannot_be_read_leaves_what_runs_in_the_status() -> None:
 
 def test_an_event_is_written_when_what_there_is_to_know_changes() -> None:
     pulling, failing, up = (status_of(Situation(*one)) for one in ((PULL, None), (FAIL, None), (DONE, UP)))
-    assert events.transition(Status(), pulling) == ("Normal", "Pulling", "The model is being pulled.")
-    warning = events.transition(pulling, failing)
-    assert warning is not None
+    assert list(events.notes(Status(), pulling)) == [("Normal", "Pulling", "The model is being pulled.")]
+    (warning,) = events.notes(pulling, failing)
     assert warning[:2] == ("Warning", "Unauthorized")
-    assert events.transition(pulling, up) == ("Normal", "ServersReady", "All servers are ready.")
+    assert [note.reason for note in events.notes(pulling, up)] == ["Published", "ServersReady"]
+    assert [note.reason for note in events.notes(up, pulling)] == ["Pulling"]
 
 
 def test_no_event_is_written_when_only_the_progress_moves() -> None:
-    assert events.transition(status_of(Situation(PULL, None)), status_of(Situation(RETRY, None))) is None
+    assert not list(events.notes(status_of(Situation(PULL, None)), status_of(Situation(RETRY, None))))
+
+
+def test_an_event_tells_that_the_artifact_is_published_once() -> None:
+    published, serving = status_of(Situation(DONE, None)), status_of(Situation(DONE, UP))
+    assert [note.reason for note in events.notes(Status(), published)] == ["Published", "RollingOut"]
+    assert [note.reason for note in events.notes(published, serving)] == ["ServersReady"]
 
 
 def test_an_event_is_about_the_model_and_fits() -> None:
-    event = events.build_event(ModelKey("n", "m"), "u", ("Warning", "X", "y" * 5_000), "pod", NOW)
+    event = events.build_event(ModelKey("n", "m"), "u", events.Note("Warning", "X", "…" * 5_000), "pod", NOW)
     assert event["regarding"]["uid"] == "u"
-    assert len(event["note"]) <= 1_024
+    assert 900 < len(event["note"].encode()) <= 1_024  # the API server counts bytes
     assert event["eventTime"] == "2026-01-01T12:00:00.000000Z"

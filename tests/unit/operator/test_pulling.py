@@ -200,6 +200,10 @@ def test_while_the_next_attempt_runs_the_failure_before_it_still_stands() -> Non
     assert "Attempt 1 failed" in decision.earlier.message
 
 
+def test_what_is_published_is_told_by_its_digest() -> None:
+    assert decide(seen(DONE), NOW, SETTINGS).finding.message == f"The artifact {DIGEST} is published."
+
+
 def deleted(decision: Pulling) -> list[str]:
     return [one["metadata"]["name"].removeprefix("m-pull-") for one in decision.delete]
 
