@@ -28,4 +28,4 @@ def _json() -> logging.Formatter:
 
 
 def _text() -> logging.Formatter:
-    return logging.Formatter("{asctime} {levelname:<7} {message}", style="{")
+    return logging.Formatter("{asctime} {levelname:<7} {model} {message}", style="{", defaults={"model": "-"})
