@@ -128,9 +128,12 @@ _SPEC_INVALID = Explanation(
 )
 
 
+# Their next step is nothing: the next attempt mends them, and no person is needed.
+_CURED_BY_ITSELF = (contract.Reason.ARTIFACT_MISSING, contract.Reason.SOURCE_CHANGED)
+
+
 def _from_contract(failure: contract.Failure) -> Explanation:
-    degraded = failure.reason is not contract.Reason.ARTIFACT_MISSING
-    return Explanation(failure.when, failure.when, failure.next_step, degraded)
+    return Explanation(failure.when, failure.when, failure.next_step, degraded=failure.reason not in _CURED_BY_ITSELF)
 
 
 EXPLANATIONS: dict[str, Explanation] = (

@@ -166,7 +166,8 @@ def _start(seen: Observed, attempt: int, given_up: tuple[JSON, ...] = ()) -> Pul
         return Pulling(Phase.BLOCKED, trouble, delete=delete, look_again=_LOOK_AGAIN)
     if (peer := ahead(seen.model, seen.peers)) is not None:
         finding = Finding(Reason.WAITING_FOR_PEER, f"The WhisperModel {peer} pulls the same model into the same claim")
-        return Pulling(Phase.WAITING, finding, delete=delete, look_again=_LOOK_AGAIN)
+        earlier = _failed_before(seen)
+        return Pulling(Phase.WAITING, finding, delete=delete, earlier=earlier, look_again=_LOOK_AGAIN)
     finding = Finding(Reason.PULLING)
     return Pulling(
         Phase.PULLING, finding, attempt=attempt, start=True, delete=delete, earlier=_failed_before(seen),

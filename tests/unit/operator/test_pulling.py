@@ -204,6 +204,14 @@ def test_what_is_published_is_told_by_its_digest() -> None:
     assert decide(seen(DONE), NOW, SETTINGS).finding.message == f"The artifact {DIGEST} is published."
 
 
+def test_while_a_peer_makes_the_next_attempt_the_failure_before_it_still_stands() -> None:
+    there = seen(ME, job(ME, 1, failed(5)), pods=UNAUTHORIZED, claim=claim("ReadWriteMany"), peers=(peer("a"),))
+    decision = decide(there, NOW, SETTINGS)
+    assert decision.phase == "Waiting"
+    assert decision.earlier is not None
+    assert decision.earlier.reason == "Unauthorized"
+
+
 def deleted(decision: Pulling) -> list[str]:
     return [one["metadata"]["name"].removeprefix("m-pull-") for one in decision.delete]
 

@@ -28,6 +28,11 @@ def test_where_a_person_is_needed_there_is_a_next_step(reason: str) -> None:
     assert EXPLANATIONS[reason].next_step
 
 
+@pytest.mark.parametrize("reason", [reason for reason in ALL if EXPLANATIONS[reason].next_step.startswith("Nothing")])
+def test_where_there_is_nothing_to_do_no_person_is_needed(reason: str) -> None:
+    assert not EXPLANATIONS[reason].degraded
+
+
 def test_a_finding_says_what_happened_and_then_what_to_do() -> None:
     finding = Finding(Reason.CLAIM_NOT_FOUND, "The claim c does not exist")
     assert finding.message.startswith("The claim c does not exist. Create the claim")
