@@ -35,8 +35,8 @@ class Demo:
     def run(self) -> None:
         """Bring everything up, tell the story, and say what to try next."""
         with self.narrator.step(f"A real Kubernetes: {self.target.title}"):
-            kubeconfig = self.target.bring_up()
-        programs = Programs(kubectl=_program("kubectl"), helm=_program("helm"), kubeconfig=kubeconfig)
+            programs = Programs(kubectl=_program("kubectl"), helm=_program("helm"), kubeconfig=self.target.bring_up())
+            binaries.versitygw()
         self.story = Story(self.target, programs, self.narrator)
         self.story.clear_model()
         with self.narrator.step("Three images: operator, loader, server"):
