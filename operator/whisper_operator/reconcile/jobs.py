@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from whisper_contract.reasons import Reason as LoaderReason
-from whisper_contract.reasons import reason_for_exit_code
+from whisper_contract.reasons import permanent_exit_codes, reason_for_exit_code
 from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason, explain
 from whisper_operator.api.status import Artifact
@@ -54,6 +54,12 @@ def _failed(job: JSON) -> JSON | None:
 def is_active(job: JSON) -> bool:
     """Tell whether the Job may still publish."""
     return not succeeded(job) and _failed(job) is None
+
+
+def is_about_to_fail(job_pods: Sequence[JSON]) -> bool:
+    """Tell whether a pod has ended with a code that ends its Job at once, which its controller does in a moment."""
+    codes = {ending.exit_code for pod in job_pods for ending in pods.endings(pod)}
+    return not codes.isdisjoint(permanent_exit_codes())
 
 
 def finished(job: JSON) -> datetime:

@@ -95,7 +95,8 @@ def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings)
     finding = jobs.progress(pods, seen.events, claim_pending=claims.is_pending(seen.claim))
     step = jobs.running_step(pods)
     # What keeps the Job is often mended where the Job, which never changes, cannot see it: an image, a limit, a label.
-    if finding.degraded and step is None and (_asked(seen, job) or _outdated(seen, job, settings)):
+    stuck = finding.degraded and step is None and not jobs.is_about_to_fail(pods)
+    if stuck and (_asked(seen, job) or _outdated(seen, job, settings)):
         return _start(seen, jobs.attempt(job) + 1, given_up=(job,))
     return Pulling(
         Phase.PULLING,

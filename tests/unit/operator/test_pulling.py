@@ -110,6 +110,12 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
         "Pulling",
         2,
     ),
+    "a failure that the Job has yet to take note of, and a person asks": (
+        seen(RETRY, job(RETRY), pods=UNAUTHORIZED),
+        "Pulling",
+        "Unauthorized",
+        None,
+    ),
     "a pull that runs while its placement changes, and a person asks": (
         seen(replace(RETRY, spec=MENDED.spec), job(MODEL), pods=[pod(initContainerStatuses=[running("pull")])]),
         "Pulling",
