@@ -45,8 +45,8 @@ clean: cluster-down ## Remove the environment and what was built here (the machi
 ##@ Checking
 .PHONY: check format unit integration e2e
 check: setup ## Style, types, layers
-	@$(BIN)/ruff format --check --quiet . || { echo "check: run make format"; exit 1; }
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet --no-cache . || { echo "check: run make format"; exit 1; }
+	@$(BIN)/ruff check --quiet --no-cache .
 	@$(BIN)/mypy
 	@layers=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$layers"; exit 1; }
 

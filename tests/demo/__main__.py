@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from tests.support.s3 import S3Server
-
 from tests.cluster import binaries
 from tests.cluster.errors import ClusterError
 from tests.demo import kind
@@ -22,6 +20,7 @@ from tests.demo.kind import KindCluster
 from tests.demo.story import NAME, NAMESPACE, RECORDING, Programs, Story, tell
 from tests.demo.target import DemoError, Target
 from tests.support.narration import Narrator
+from tests.support.s3 import S3Server
 
 
 class Demo:

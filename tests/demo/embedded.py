@@ -3,10 +3,9 @@
 import secrets
 from pathlib import Path
 
-from tests.cluster.images import build_images
-
 from tests.cluster import cluster as embedded
 from tests.cluster.cluster import Cluster
+from tests.cluster.images import build_images
 from tests.demo.target import Images, Storage
 from tests.support.release import VERSION
 
