@@ -54,7 +54,7 @@ def test_the_loaders_own_words_reach_the_condition(world: World) -> None:
     degraded = world.until_condition("Degraded", "True", "Unauthorized")
     assert "The key AKIA… is not known to the server." in degraded["message"]
     assert FAILURES[Reason.UNAUTHORIZED].next_step in degraded["message"]
-    again = "Attempt 1 failed; the next one follows within 1 min."
+    again = "Attempt 1 failed; the next one follows within 1 min, or at once when the annotation"
     world.until("the next attempt is announced", lambda: again in world.condition("Degraded")["message"])
     assert len(world.jobs()) == 1
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from whisper_contract.reasons import Reason as LoaderReason
+from whisper_operator.api import names
 from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact, Phase
@@ -157,7 +158,10 @@ def _outdated(seen: Observed, job: JSON, settings: Settings) -> bool:
 def _with_retry(finding: Finding, number: int) -> Finding:
     minutes = int(retry_delay(number).total_seconds() // 60)
     text = finding.message.rstrip()
-    again = f"Attempt {number} failed; the next one follows within {minutes} min."
+    again = (
+        f"Attempt {number} failed; the next one follows within {minutes} min, "
+        f"or at once when the annotation {names.ANNOTATION_RETRY} gets a new value."
+    )
     return Finding(finding.reason, text, advice=again)
 
 
