@@ -1,6 +1,7 @@
 """What people and other programs see of the resource: stored defaults, columns, names, scale, status, explanations."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,6 +49,13 @@ STATUS = {
         "etaSeconds": 12,
     },
 }
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """One without an operator, which would write a status of its own."""
+    with ControlPlane.start() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
