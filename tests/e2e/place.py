@@ -16,7 +16,7 @@ from tests.support.s3 import S3Server
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "recordings"
 SECRET = "s3-credentials"
-SECONDS = 150
+SECONDS = 100
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 
 

@@ -62,7 +62,7 @@ def test_every_other_kind_of_bad_input_gives_its_reason_and_a_next_step(place: P
     expected = {
         "other-sum": "ChecksumMismatch",
         "link": "UnsafeArchive",
-        "text": "InvalidModel",
+        "text": "UnsupportedFormat",
         "zip": "UnsupportedFormat",
         "no-object": "SourceNotFound",
         "no-secret": "SecretNotFound",
