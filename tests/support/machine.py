@@ -23,7 +23,7 @@ LISTINGS = (
 
 
 def machine() -> set[str]:
-    """The machine's links, routes, named network namespaces, firewall rules, cgroups, mounts, and this cache's runs.
+    """The machine's links, routes, namespaces, firewall rules, mounts, cgroups (not pods') and this cache's runs.
 
     What belongs to the clusters of other checkouts, which may come and go meanwhile, is left out.
     """
@@ -50,13 +50,21 @@ def _could_be_ours(mount: str) -> bool:
     return str(cache_dir()) in mount or mount.split()[1].startswith(NODE_MOUNTS)
 
 
+def _cgroups() -> Iterator[str]:
+    """All cgroups but those of pods: a running kubelet removes the ones of finished pods when it comes to it."""
+    # os.walk passes over what another cluster removes meanwhile; Path.rglob fails on it.
+    for folder, inner, _ in os.walk(CGROUPS):
+        yield folder
+        if Path(folder).name == "kubepods":
+            inner.clear()
+
+
 def _facts() -> Iterator[str]:
     for command in LISTINGS:
         shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         # Counters and the time that iptables-save was called do not count.
         yield from (f"{command[0]}: {line.split('[')[0]}" for line in shown.splitlines() if not line.startswith("#"))
     yield from (f"mount: {line}" for line in Path("/proc/self/mounts").read_text().splitlines() if _could_be_ours(line))
-    # os.walk passes over what another cluster removes meanwhile; Path.rglob fails on it.
-    yield from (f"cgroup: {folder}" for folder, _, _ in os.walk(CGROUPS))
+    yield from (f"cgroup: {folder}" for folder in _cgroups())
     yield from (f"run: {path.name}" for path in (cache_dir() / "runs").glob("*"))
     yield from (f"slot: {slot.name} {run}" for slot, run in taken_slots().items())

@@ -123,9 +123,7 @@ def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending:
     if claim_pending and not dig(newest, "spec", "nodeName"):
         # Usual for some seconds with WaitForFirstConsumer; without a word it would look like a slow download.
         return Finding(Reason.PULLING, "The pull waits for its claim to get a volume", advice=_IF_IT_LASTS)
-    # The Job is complete a moment after its pod: until then the last step is what it is at.
-    step = PUBLISH if dig(newest, "status", "phase") == "Succeeded" else pods.unfinished_container(newest)
-    return Finding(_STEP_REASONS.get(step, Reason.PULLING))
+    return Finding(_STEP_REASONS.get(pods.current_container(newest), Reason.PULLING))
 
 
 def failed_try(job_pods: Sequence[JSON]) -> Finding | None:

@@ -108,10 +108,15 @@ def _waiting(pod: JSON, status: JSON, otherwise: str) -> Finding | None:
     return Finding(otherwise, text) if why in _CREATION_TROUBLE else None
 
 
-def unfinished_container(pod: JSON) -> str:
-    """Return the container that runs now or runs next; empty when none does."""
-    unfinished = (status["name"] for status in container_statuses(pod) if dig(status, "state", "terminated") is None)
-    return next(unfinished, "")
+def current_container(pod: JSON) -> str:
+    """Return the container that runs now or runs next, or the last when all have ended; empty when none is known.
+
+    The pod's phase and its Job's conditions follow a moment after the last container has ended.
+    """
+    statuses = container_statuses(pod)
+    unfinished = (status for status in statuses if dig(status, "state", "terminated") is None)
+    current = next(unfinished, statuses[-1] if statuses else None)
+    return "" if current is None else str(current["name"])
 
 
 def running_container(pod: JSON) -> str | None:

@@ -164,6 +164,13 @@ OBSTACLES: dict[str, tuple[list[JSON], list[JSON], bool, str, str]] = {
         "",
     ),
     "the last step": ([pod(containerStatuses=[running("publish")])], [], False, "Publishing", ""),
+    "the last step has ended, and the pod has not": (
+        [pod(initContainerStatuses=[ended("pull", 0)], containerStatuses=[ended("publish", 0, PUBLISHED)])],
+        [],
+        False,
+        "Publishing",
+        "",
+    ),
     "the last step has ended, and the Job has not": (
         [pod(phase="Succeeded", containerStatuses=[ended("publish", 0, PUBLISHED)])],
         [],
