@@ -16,9 +16,12 @@ from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import Process, marked
 
 CHECKOUT = Path(__file__).parents[2]
+# A shell's background jobs, CI's too, start with Ctrl-C ignored.
 HOLDER = """
+import signal
 import time
 from tests.cluster.control_plane import ControlPlane
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with ControlPlane.start() as control_plane:
     print(control_plane.kubeconfig, flush=True)
     time.sleep(600)
