@@ -2,7 +2,12 @@
 
     s3://bucket/key?versionId=…     an object that is an archive
     s3://bucket/prefix/             the files below a prefix
+    gs://bucket/object#generation   an object of Google Cloud Storage that is an archive
+    gs://bucket/prefix/             the files below a prefix
+    gdrive://FILEID                 a file on Google Drive that is an archive
     hf://org/name@revision          a Hugging Face repository; the revision defaults to main
+    oci://registry/name:tag#path    an artifact, or an image that holds the model below a path; name@sha256:… too
+    https://host/path               an archive, at any URL
     file:///path or a plain path    an archive or a directory
 
 A URI names a source and says nothing of how to reach it: endpoints, regions and credentials are given beside it.
@@ -11,16 +16,26 @@ A URI names a source and says nothing of how to reach it: endpoints, regions and
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
 
 DEFAULT_REVISION = "main"
+DEFAULT_TAG = "latest"
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; others allow upper case and _ too.
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+# Google's are the same, but with dots up to 222 characters: https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
 _REPO_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _REPO = re.compile(rf"{_REPO_PART}(/{_REPO_PART})?")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+_GENERATION = re.compile(r"[0-9]{1,19}")
+_FILE_ID = re.compile(r"[A-Za-z0-9_-]{10,128}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+_OCI_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
+_OCI_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_OCI_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REGISTRY = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
+_MAX_OCI_NAME = 255
 # What a key may hold unescaped in its URI form.
 _SAFE = "/!$&'()*+,;=:@~._-"
 
@@ -47,6 +62,33 @@ class S3Source:
 
 
 @dataclass(frozen=True, slots=True)
+class GCSSource:
+    """An object of a bucket (an archive), or, with a name that ends in a slash, the files below a prefix."""
+
+    bucket: str
+    name: str
+    generation: str | None = None
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.name.endswith("/")
+
+    def __str__(self) -> str:
+        generation = "" if self.generation is None else f"#{self.generation}"
+        return f"gs://{self.bucket}/{quote(self.name, safe=_SAFE)}{generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleDriveSource:
+    """A file on Google Drive (an archive), by the id that its link shows."""
+
+    file_id: str
+
+    def __str__(self) -> str:
+        return f"gdrive://{self.file_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class HuggingFaceSource:
     """A repository on the Hugging Face Hub at a revision: a branch, a tag or a commit."""
 
@@ -55,6 +97,48 @@ class HuggingFaceSource:
 
     def __str__(self) -> str:
         return f"hf://{self.repo}@{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class OCISource:
+    """An artifact in a registry, or an image that holds the model below `path`.
+
+    Attributes:
+        registry: host, with a port where it is not the usual one.
+        name: the repository's.
+        reference: a tag, or a digest like ``sha256:…``.
+        path: a folder inside an image; empty for an artifact, whose layers are the model's files or one archive.
+    """
+
+    registry: str
+    name: str
+    reference: str = DEFAULT_TAG
+    path: str = ""
+
+    @property
+    def is_pinned(self) -> bool:
+        return ":" in self.reference
+
+    def __str__(self) -> str:
+        separator = "@" if self.is_pinned else ":"
+        path = f"#{quote(self.path, safe=_SAFE)}" if self.path else ""
+        return f"oci://{self.registry}/{self.name}{separator}{self.reference}{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPSource:
+    """An archive at a URL."""
+
+    url: str
+
+    @property
+    def without_query(self) -> str:
+        """The URL without its query, which may be a signature."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+    def __str__(self) -> str:
+        return self.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +151,12 @@ class FileSource:
         return f"file://{quote(str(self.path), safe=_SAFE)}"
 
 
-Source = S3Source | HuggingFaceSource | FileSource
+Source = S3Source | GCSSource | GoogleDriveSource | HuggingFaceSource | OCISource | HTTPSource | FileSource
+
+
+def shown(source: Source) -> str:
+    """Return `source` as messages, logs and status may show it: a URL's query can be a signature, and is left out."""
+    return source.without_query if isinstance(source, HTTPSource) else str(source)
 
 
 def parse_source(text: str) -> Source:
@@ -81,15 +170,11 @@ def parse_source(text: str) -> Source:
     scheme = _SCHEME.match(text)
     if scheme is None:
         return FileSource(PurePosixPath(text))
-    match scheme.group(1).lower():
-        case "s3":
-            return _parse_s3(text)
-        case "hf":
-            return _parse_hugging_face(text)
-        case "file":
-            return _parse_file(text)
-        case other:
-            raise SourceURIError(f"{other}:// is not a kind of source known here: use s3://, hf://, file:// or a path")
+    parse = _PARSERS.get(scheme.group(1).lower())
+    if parse is None:
+        known = ", ".join(f"{name}://" for name in _PARSERS)
+        raise SourceURIError(f"{scheme.group(0)} is not a kind of source known here: use {known} or a path")
+    return parse(text)
 
 
 def _split(text: str) -> SplitResult:
@@ -99,17 +184,24 @@ def _split(text: str) -> SplitResult:
         raise SourceURIError(f"{text}: not a URI") from error
 
 
-def _parse_s3(text: str) -> S3Source:
-    parts = _split(text)
+def _bucket_and_name(text: str, parts: SplitResult) -> tuple[str, str]:
     if "@" in parts.netloc:
-        raise SourceURIError("an s3:// source holds no credentials: give them in a Secret")
-    if parts.fragment:
-        raise SourceURIError(f"{text}: write # in a key as %23")
-    bucket, key = parts.netloc, unquote(parts.path).removeprefix("/")
+        raise SourceURIError(f"{parts.scheme}:// and a bucket hold no credentials: give them in a Secret")
+    bucket, name = parts.netloc, unquote(parts.path).removeprefix("/")
     if not _BUCKET.fullmatch(bucket):
         raise SourceURIError(f"{text}: {bucket!r} is not a bucket's name")
-    if not key:
-        raise SourceURIError(f"{text}: expected s3://bucket/key, or s3://bucket/prefix/ for the files below a prefix")
+    if not name:
+        raise SourceURIError(
+            f"{text}: expected {parts.scheme}://bucket/key, or {parts.scheme}://bucket/prefix/ for the files below it"
+        )
+    return bucket, name
+
+
+def _parse_s3(text: str) -> S3Source:
+    parts = _split(text)
+    if parts.fragment:
+        raise SourceURIError(f"{text}: write # in a key as %23")
+    bucket, key = _bucket_and_name(text, parts)
     query = parse_qs(parts.query, keep_blank_values=True)
     version_id = query.pop("versionId", [None])[0]
     if query or version_id == "":
@@ -118,6 +210,26 @@ def _parse_s3(text: str) -> S3Source:
     if source.is_prefix and version_id is not None:
         raise SourceURIError(f"{text}: a prefix has no versionId")
     return source
+
+
+def _parse_gcs(text: str) -> GCSSource:
+    parts = _split(text)
+    if parts.query:
+        raise SourceURIError(f"{text}: write ? in an object's name as %3F")
+    bucket, name = _bucket_and_name(text, parts)
+    source = GCSSource(bucket, name, parts.fragment or None)
+    if source.generation is not None and not _GENERATION.fullmatch(source.generation):
+        raise SourceURIError(f"{text}: a generation is a number (write # in an object's name as %23)")
+    if source.is_prefix and source.generation is not None:
+        raise SourceURIError(f"{text}: a prefix has no generation")
+    return source
+
+
+def _parse_google_drive(text: str) -> GoogleDriveSource:
+    file_id = text.split("://", 1)[1]
+    if not _FILE_ID.fullmatch(file_id):
+        raise SourceURIError(f"{text}: expected gdrive://FILEID, the id between /d/ and /view in the file's link")
+    return GoogleDriveSource(file_id)
 
 
 def _parse_hugging_face(text: str) -> HuggingFaceSource:
@@ -130,6 +242,37 @@ def _parse_hugging_face(text: str) -> HuggingFaceSource:
     return source
 
 
+def _parse_oci(text: str) -> OCISource:
+    address, _, path = text.split("://", 1)[1].partition("#")
+    registry, _, rest = address.partition("/")
+    name, at, digest = rest.partition("@")
+    name, _, tag = name.partition(":")
+    reference = digest if at else tag or DEFAULT_TAG
+    if not _REGISTRY.fullmatch(registry) or not _OCI_NAME.fullmatch(name) or len(name) > _MAX_OCI_NAME:
+        raise SourceURIError(f"{text}: expected oci://registry/name:tag#path, or @sha256:… in place of the tag")
+    if not (_OCI_DIGEST if at else _OCI_TAG).fullmatch(reference):
+        raise SourceURIError(f"{text}: {reference!r} is neither a tag nor a digest like sha256:…")
+    path = unquote(path).strip("/")
+    if ".." in path.split("/"):
+        raise SourceURIError(f"{text}: the path after # may not climb with ..")
+    return OCISource(registry, name, reference, path)
+
+
+def _parse_http(text: str) -> HTTPSource:
+    parts = _split(text)
+    if "@" in parts.netloc:
+        raise SourceURIError("a URL holds no credentials: give them in a Secret")
+    try:
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise SourceURIError(f"{parts.netloc} is not a host with a port") from error
+    if not host or parts.fragment or " " in text:
+        raise SourceURIError(
+            f"expected a URL like https://host/model.tar.zst, without spaces and #, for {host or text}"
+        )
+    return HTTPSource(text)
+
+
 def _parse_file(text: str) -> FileSource:
     parts = _split(text)
     if "\0" in unquote(parts.path):
@@ -137,3 +280,15 @@ def _parse_file(text: str) -> FileSource:
     if parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
         raise SourceURIError(f"{text}: expected file:///absolute/path (write ? and # in a path as %3F and %23)")
     return FileSource(PurePosixPath(unquote(parts.path)))
+
+
+_PARSERS = {
+    "s3": _parse_s3,
+    "gs": _parse_gcs,
+    "gdrive": _parse_google_drive,
+    "hf": _parse_hugging_face,
+    "oci": _parse_oci,
+    "https": _parse_http,
+    "http": _parse_http,
+    "file": _parse_file,
+}
