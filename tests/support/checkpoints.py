@@ -1,5 +1,6 @@
 """Checkpoints derived from the small speech model: other types of weights, shards, one thing wrong."""
 
+import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support.models import SPEECH_MODEL
+from whisper_loader.deadline import Deadline
+from whisper_loader.model.convert import convert
 from whisper_loader.model.safetensors import load_checkpoint
+from whisper_loader.progress import LineDisplay, Meter
 
 _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 Weights = dict[str, NDArray[Any]]
@@ -22,6 +26,13 @@ def copy_model(target: Path, *, without: Sequence[str] = ()) -> Path:
     for path in SPEECH_MODEL.iterdir():
         if path.name not in without:
             shutil.copyfile(path, target / path.name)
+    return target
+
+
+def convert_model(source: Path, target: Path, quantization: str | None = None) -> Path:
+    """Convert the checkpoint in `source` into the empty folder `target`, and return that."""
+    with Meter(LineDisplay("convert", io.StringIO()), Deadline()) as meter:
+        convert(source, target, quantization, meter)
     return target
 
 

@@ -14,9 +14,8 @@ from ctranslate2.specs.whisper_spec import WhisperSpec
 from whisper_loader.model.documents import invalid, positive_integer, read_object
 from whisper_loader.model.layout import CONFIG, GENERATION_CONFIG, PREPROCESSOR, TOKENIZER
 from whisper_loader.model.safetensors import Tensor, load_checkpoint
-from whisper_loader.model.variables import CheckpointVariable, Zeros
+from whisper_loader.model.variables import Joined, Zeros
 from whisper_loader.model.vocabulary import full_vocabulary, language_ids, read_tokenizer
-from whisper_loader.progress import Meter
 
 _DTYPES = ("float32", "float16", "bfloat16")
 _PREFIX = "model."  # absent in checkpoints saved without the output layer
@@ -74,7 +73,7 @@ def find_tensor(tensors: dict[str, Tensor], name: str) -> Tensor:
     return tensor
 
 
-def build_spec(checkpoint: Checkpoint, meter: Meter) -> WhisperSpec:
+def build_spec(checkpoint: Checkpoint) -> WhisperSpec:
     """Return the specification that CTranslate2 saves, with configuration, vocabulary and the files to copy.
 
     Raises:
@@ -82,13 +81,12 @@ def build_spec(checkpoint: Checkpoint, meter: Meter) -> WhisperSpec:
     """
     names = ("encoder_layers", "encoder_attention_heads", "decoder_layers", "decoder_attention_heads")
     spec = WhisperSpec(*(positive_integer(checkpoint.config, name, CONFIG) for name in names))
-    _Filler(checkpoint, meter).fill(spec)
+    _Filler(checkpoint).fill(spec)
     _configure(spec, checkpoint)
     spec.register_vocabulary(checkpoint.vocabulary)
     for name in (TOKENIZER, PREPROCESSOR):
         if not (checkpoint.directory / name).is_file():
             raise invalid(f"{name} is missing")
-        spec.register_file(str(checkpoint.directory / name))
     return spec
 
 
@@ -113,9 +111,8 @@ def _default_alignment_heads(config: dict[str, Any]) -> list[tuple[int, int]]:
 class _Filler:
     """Puts the checkpoint's tensors where the specification wants them."""
 
-    def __init__(self, checkpoint: Checkpoint, meter: Meter) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._meter = meter
 
     def fill(self, spec: WhisperSpec) -> None:
         for side, name in ((spec.encoder, "encoder"), (spec.decoder, "decoder")):
@@ -162,15 +159,15 @@ class _Filler:
         tensors = self._checkpoint.tensors
         spec.weight = self._variable(*(f"{name}.weight" for name in names))
         rows = [self._tensor(f"{name}.weight").shape[0] for name in names]
-        biases = [tensors.get(f"{name}.bias") or Zeros(length) for name, length in zip(names, rows, strict=True)]
+        biases = [tensors.get(f"{name}.bias") or Zeros((length,)) for name, length in zip(names, rows, strict=True)]
         if any(isinstance(bias, Tensor) for bias in biases):
             spec.bias = self._make(biases)
 
-    def _variable(self, *names: str) -> CheckpointVariable:
+    def _variable(self, *names: str) -> Joined:
         return self._make([self._tensor(name) for name in names])
 
-    def _make(self, parts: list[Tensor] | list[Tensor | Zeros]) -> CheckpointVariable:
-        return CheckpointVariable(tuple(parts), (self._checkpoint.dtype,), self._meter)
+    def _make(self, parts: list[Tensor] | list[Tensor | Zeros]) -> Joined:
+        return Joined(tuple(parts), (self._checkpoint.dtype,))
 
     def _tensor(self, name: str) -> Tensor:
         return find_tensor(self._checkpoint.tensors, name)

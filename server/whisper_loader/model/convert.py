@@ -4,40 +4,52 @@ The result is, byte for byte, what CTranslate2's own converter makes:
 `ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json`.
 """
 
+import json
+import shutil
 from pathlib import Path
 
 from ctranslate2.specs.whisper_spec import WhisperSpec
 
-from whisper_loader.model.checkpoint import build_spec, read_checkpoint
+from whisper_contract.digest import PublishedFile
+from whisper_loader.hashing import sha256_of
+from whisper_loader.model.checkpoint import Checkpoint, build_spec, read_checkpoint
 from whisper_loader.model.documents import invalid
+from whisper_loader.model.layout import CONFIG, PREPROCESSOR, TOKENIZER, VOCABULARY, WEIGHTS
+from whisper_loader.model.plan import make_plan
 from whisper_loader.model.quantization import check_quantization
-from whisper_loader.model.variables import CheckpointVariable
+from whisper_loader.model.weights_file import write_weights
 from whisper_loader.progress import Meter
 
 
-def convert(source: Path, target: Path, quantization: str | None, meter: Meter) -> None:
+def convert(source: Path, target: Path, quantization: str | None, meter: Meter) -> tuple[PublishedFile, ...]:
     """Write the model in `source`, a transformers checkpoint, to `target`, an existing folder, in CTranslate2's format.
 
-    Without a `quantization`, float16 and bfloat16 checkpoints become float16, float32 ones float32.
+    Without a `quantization`, float16 and bfloat16 checkpoints become float16, float32 ones float32. However large the
+    model is, a block of numbers at a time is read and written.
+
+    Returns:
+        Every file of the target, so that nobody needs to read it again to know its sha256.
 
     Raises:
         LoaderError: InvalidModel; SpecInvalid for an unknown quantization.
         OSError: of the volume.
     """
+    wanted = check_quantization(quantization)
     checkpoint = read_checkpoint(source)
-    spec = build_spec(checkpoint, meter)
-    wanted = check_quantization(quantization) or ("float32" if checkpoint.dtype == "float32" else "float16")
+    spec = build_spec(checkpoint)
     try:
         spec.validate()
-        meter.start(_stored_bytes(spec))
-        spec.optimize(quantization=wanted)
-        spec.save(str(target))
     except ValueError as error:
-        # numpy's and CTranslate2's word for shapes that do not fit one another.
         raise invalid(f"the checkpoint's tensors do not fit together: {error}") from error
+    plan = make_plan(spec, wanted or ("float32" if checkpoint.dtype == "float32" else "float16"))
+    weights = write_weights(target / WEIGHTS, plan, meter)
+    return weights, *_write_documents(checkpoint, spec, target)
 
 
-def _stored_bytes(spec: WhisperSpec) -> int:
-    """Bytes to read: what two variables share (input and output embeddings) is written once."""
-    variables = (value for value in spec.variables().values() if isinstance(value, CheckpointVariable))
-    return sum({variable.parts: variable.stored_bytes for variable in variables}.values())
+def _write_documents(checkpoint: Checkpoint, spec: WhisperSpec, target: Path) -> list[PublishedFile]:
+    spec.config.save_as_json(target / CONFIG)
+    (target / VOCABULARY).write_text(json.dumps(checkpoint.vocabulary, indent=2))
+    for name in (TOKENIZER, PREPROCESSOR):
+        shutil.copyfile(checkpoint.directory / name, target / name)
+    paths = [target / name for name in (CONFIG, VOCABULARY, TOKENIZER, PREPROCESSOR)]
+    return [PublishedFile(path.name, path.stat().st_size, sha256_of(path)) for path in paths]

@@ -18,9 +18,9 @@ from typing import BinaryIO
 from whisper_loader.model.documents import invalid
 
 SPEC = "WhisperSpec"
-_VERSION = 6
-_REVISION = 3
-_DTYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
+VERSION = 6
+REVISION = 3
+DTYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 _ITEM_SIZES = (4, 1, 2, 4, 2, 2)
 _MAX_COUNT = 100_000
 _MAX_RANK = 4
@@ -87,13 +87,13 @@ class _Reader:
         return variables
 
     def _check_kind(self) -> None:
-        if self._number("<I") != _VERSION:
-            raise invalid(f"model.bin is not a CTranslate2 model of format version {_VERSION}")
+        if self._number("<I") != VERSION:
+            raise invalid(f"model.bin is not a CTranslate2 model of format version {VERSION}")
         spec, revision = self._string(), self._number("<I")
         if spec != SPEC:
             raise invalid(f"model.bin holds a {spec}, which is not a Whisper model")
-        if revision > _REVISION:
-            raise invalid(f"model.bin has revision {revision} of {SPEC}; the newest that is known here is {_REVISION}")
+        if revision > REVISION:
+            raise invalid(f"model.bin has revision {revision} of {SPEC}; the newest that is known here is {REVISION}")
 
     def _variable(self) -> tuple[str, Variable]:
         name = self._string()
@@ -103,11 +103,11 @@ class _Reader:
         shape = tuple(self._number("<I") for _ in range(rank))
         type_id, size = self._number("<B"), self._number("<I")
         # The size is 32 bits wide and wraps in CTranslate2's writer for nothing as small as a Whisper.
-        if type_id >= len(_DTYPES) or size != math.prod(shape) * _ITEM_SIZES[type_id]:
+        if type_id >= len(DTYPES) or size != math.prod(shape) * _ITEM_SIZES[type_id]:
             raise invalid(f"model.bin: {name} has a type or shape that does not fit its size")
         if self._file.seek(size, os.SEEK_CUR) > self._size:
             raise invalid(f"model.bin is cut short: {name} goes on behind its end")
-        return name, Variable(_DTYPES[type_id], shape)
+        return name, Variable(DTYPES[type_id], shape)
 
     def _count(self) -> int:
         count = self._number("<I")

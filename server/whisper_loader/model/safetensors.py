@@ -1,7 +1,7 @@
-"""Reads safetensors checkpoints, in one file or in shards, mapped into memory and checked before anything is believed.
+"""Reads safetensors checkpoints, in one file or in shards, checked before anything is believed.
 
 Format: https://github.com/huggingface/safetensors#format. A reader of our own because numpy has no bfloat16, so that
-the official one gives such tensors to torch only.
+the official one gives such tensors to torch only, and because pages that are mapped count as memory in a pod.
 """
 
 import json
@@ -18,9 +18,12 @@ from whisper_loader.model.documents import invalid, read_object
 from whisper_loader.model.layout import SAFETENSORS, SAFETENSORS_INDEX
 
 _LENGTH = struct.Struct("<Q")
-_MAX_HEADER = 100_000_000  # the format's own limit
+_MAX_HEADER = 8 << 20  # the format allows more; the largest Whisper's has 150 kB
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 _ITEM_SIZE = {"float32": 4, "float16": 2, "bfloat16": 2}
+_MAX_RANK = 4
+_MAX_DIMENSION = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,24 +32,36 @@ class Tensor:
 
     Attributes:
         dtype: float32, float16 or bfloat16.
-        shape: as the model has it.
-        raw: its bytes, mapped.
+        shape: as the model has it; never empty.
+        path: the file that holds it.
+        offset: where in the file its bytes begin.
     """
 
     dtype: str
     shape: tuple[int, ...]
-    raw: NDArray[np.uint8]
+    path: Path
+    offset: int
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Return some of the rows as float16 or float32 (bfloat16 is the upper half of a float32).
+
+        Raises:
+            LoaderError: InvalidModel when the file was cut since its header was read.
+            OSError: of the volume.
+        """
+        row = math.prod(self.shape[1:])
+        count = (stop - start) * row
+        offset = self.offset + start * row * _ITEM_SIZE[self.dtype]
+        values = np.fromfile(self.path, _STORED[self.dtype], count, offset=offset)
+        if values.size != count:
+            raise invalid(f"{self.path.name} is cut short")
+        if self.dtype == "bfloat16":
+            values = (values.astype(np.uint32) << 16).view(np.float32)
+        return values.reshape(stop - start, *self.shape[1:])
 
     def values(self) -> NDArray[Any]:
-        """Return the numbers as float16 or float32 (bfloat16 is the upper half of a float32)."""
-        if self.dtype != "bfloat16":
-            return self.raw.view(np.dtype(self.dtype)).reshape(self.shape)
-        wide = self.raw.view(np.uint16).astype(np.uint32) << 16
-        return wide.view(np.float32).reshape(self.shape)
-
-    def first(self) -> float:
-        """Return the first number: enough to tell most tensors apart."""
-        return float(Tensor(self.dtype, (1,), self.raw[: _ITEM_SIZE[self.dtype]]).values()[0])
+        """Return all numbers."""
+        return self.rows(0, self.shape[0])
 
 
 def load_checkpoint(directory: Path) -> dict[str, Tensor]:
@@ -81,11 +96,7 @@ def _load(path: Path) -> dict[str, Tensor]:
         if not 0 < length <= min(_MAX_HEADER, size - _LENGTH.size):
             raise invalid(f"{path.name} is not a safetensors file, or is cut short in its header")
         header = _parse_header(path, file.read(length))
-    data = (
-        np.memmap(path, dtype=np.uint8, mode="r", offset=_LENGTH.size + length)
-        if size > _LENGTH.size + length
-        else None
-    )
+    data = range(_LENGTH.size + length, size + 1)
     return {name: _tensor(path, name, entry, data) for name, entry in header.items() if name != "__metadata__"}
 
 
@@ -99,21 +110,24 @@ def _parse_header(path: Path, text: bytes) -> dict[str, Any]:
     return header
 
 
-def _tensor(path: Path, name: str, entry: Any, data: NDArray[np.uint8] | None) -> Tensor:
-    dtype, shape, begin, end = _fields(path, name, entry)
+def _tensor(path: Path, name: str, entry: Any, data: range) -> Tensor:
+    """Return a tensor of the file; `data` are the positions where one may begin and end."""
+    dtype, shape, (begin, end) = _fields(path, name, entry)
     if dtype not in _DTYPES:
         raise invalid(f"{path.name}: {name} has the type {dtype}; a Whisper checkpoint has {', '.join(_DTYPES)}")
     kind = _DTYPES[dtype]
-    if end - begin != math.prod(shape) * _ITEM_SIZE[kind] or not shape or min(shape) <= 0:
+    if not 0 < len(shape) <= _MAX_RANK or not all(0 < dimension < _MAX_DIMENSION for dimension in shape):
+        raise invalid(f"{path.name}: {name} has a shape that no tensor of a Whisper has")
+    if end - begin != math.prod(shape) * _ITEM_SIZE[kind]:
         raise invalid(f"{path.name}: {name} has a shape that does not fit its bytes")
-    if data is None or not 0 <= begin <= end <= data.size:
+    if data.start + begin not in data or data.start + end not in data:
         raise invalid(f"{path.name} is cut short: {name} lies behind its end")
-    return Tensor(kind, shape, data[begin:end])
+    return Tensor(kind, tuple(shape), path, data.start + begin)
 
 
-def _fields(path: Path, name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
-    try:
-        begin, end = entry["data_offsets"]
-        return str(entry["dtype"]), tuple(int(dim) for dim in entry["shape"]), int(begin), int(end)
-    except (KeyError, TypeError, ValueError) as error:
-        raise invalid(f"{path.name}: the header's entry of {name} is broken") from error
+def _fields(path: Path, name: str, entry: Any) -> tuple[str, list[int], list[int]]:
+    match entry:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
+            if all(isinstance(dimension, int) for dimension in shape):
+                return dtype, shape, [begin, end]
+    raise invalid(f"{path.name}: the header's entry of {name} is broken")

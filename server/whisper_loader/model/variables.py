@@ -1,105 +1,139 @@
-"""Tensors of a checkpoint as variables of a CTranslate2 specification: read when written, one by one, without torch."""
+"""Tensors of a checkpoint as variables of a CTranslate2 model: read when written, a block of rows at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
-from ctranslate2.specs import model_spec
 from numpy.typing import NDArray
 
+from whisper_loader.model.documents import invalid
 from whisper_loader.model.safetensors import Tensor
-from whisper_loader.progress import Meter
 
-_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
+Values = NDArray[Any]
+
+#: Numbers in a block: their float32s fit into a processor's cache.
+BLOCK = 1 << 18
+_MAX_ROW = 1 << 20
+_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1}
+
+
+class Variable(Protocol):
+    """What a model.bin holds under one name."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    def blocks(self) -> Iterator[Values]:
+        """Yield the values as they are stored, in order; bfloat16 as the integers that hold its bits."""
+
+
+def size_of(variable: Variable) -> int:
+    """Return how many bytes a variable takes in a model.bin."""
+    return math.prod(variable.shape) * _SIZES[variable.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number of the architecture, such as how many heads there are."""
+
+    value: Values
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.value.dtype.name
+
+    def blocks(self) -> Iterator[Values]:
+        yield self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Zeros:
     """A part that the checkpoint leaves out: a bias that is nought."""
 
-    length: int
+    shape: tuple[int]
+
+    def rows(self, start: int, stop: int) -> Values:
+        return np.zeros(stop - start, np.float16)
 
 
-@dataclass(frozen=True, eq=False)
-class CheckpointVariable(model_spec.Variable):  # type: ignore[misc]  # ctranslate2 ships no types
+@dataclass(frozen=True, slots=True)
+class Joined:
     """Tensors joined along their first dimension and cast from type to type, as torch would.
 
     Attributes:
         parts: what is joined; at least one tensor.
         casts: types that the values pass through in turn; the last is the variable's.
-        meter: counts what is read to be written.
     """
 
     parts: tuple[Tensor | Zeros, ...]
     casts: tuple[str, ...]
-    meter: Meter = field(repr=False)
 
     @property
-    def _tensors(self) -> Sequence[Tensor]:
-        return [part for part in self.parts if isinstance(part, Tensor)]
-
-    @property
-    def shape(self) -> list[int]:
-        rows = sum(part.shape[0] if isinstance(part, Tensor) else part.length for part in self.parts)
-        return [rows, *self._tensors[0].shape[1:]]
+    def shape(self) -> tuple[int, ...]:
+        return sum(part.shape[0] for part in self.parts), *self.parts[0].shape[1:]
 
     @property
     def dtype(self) -> str:
         return self.casts[-1]
 
-    def numpy(self) -> NDArray[Any]:
-        """Return a copy of the values that may be written to, bfloat16 widened to float32."""
-        values = self.read()
-        self.meter.advance(self.stored_bytes)
-        return values
+    def check(self) -> None:
+        """Raise LoaderError InvalidModel when the parts can't be joined, or are nothing that a Whisper has."""
+        if any(part.shape[1:] != self.parts[0].shape[1:] for part in self.parts):
+            shapes = " and ".join(str(list(part.shape)) for part in self.parts)
+            raise invalid(f"the checkpoint's tensors do not fit together: they have the shapes {shapes}")
+        if self._row_size() > _MAX_ROW:
+            raise invalid(f"the checkpoint has a tensor of shape {list(self.shape)}, which no Whisper has")
 
-    def num_bytes(self) -> int:
-        return int(np.prod(self.shape)) * _SIZES[self.dtype]
+    def to(self, dtype: str) -> "Joined":
+        """Return the same values, cast once more."""
+        return self if dtype == self.dtype else replace(self, casts=(*self.casts, dtype))
 
-    def to_bytes(self) -> bytes:
-        values = self.numpy()
-        if self.dtype == "bfloat16":
-            return (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()
-        return values.tobytes()
+    def first(self) -> float:
+        """Return the first number: enough to tell most variables apart."""
+        return float(self.rows(0, 1).flat[0])
 
-    @property
-    def stored_bytes(self) -> int:
-        """Bytes that are read for it."""
-        return sum(tensor.raw.size for tensor in self._tensors)
+    def equals(self, other: "Joined") -> bool:
+        """Tell whether all values are the same, those of one shape given."""
+        return self.parts == other.parts or all(map(np.array_equal, self.numbers(), other.numbers()))
 
-    def read(self) -> NDArray[Any]:
-        """Return the values, uncounted."""
-        first = self._tensors[0].dtype
-        arrays = [
-            part.values()
-            if isinstance(part, Tensor)
-            else np.zeros(part.length, np.float16 if first == "float16" else np.float32)
-            for part in self.parts
-        ]
-        values = np.concatenate(arrays)
+    def numbers(self) -> Iterator[Values]:
+        """Yield the values block by block, bfloat16 widened to float32."""
+        step = max(1, BLOCK // self._row_size())
+        rows = self.shape[0]
+        for start in range(0, rows, step):
+            yield self.rows(start, min(start + step, rows))
+
+    def blocks(self) -> Iterator[Values]:
+        for values in self.numbers():
+            yield (values.view(np.uint32) >> 16).astype(np.uint16) if self.dtype == "bfloat16" else values
+
+    def rows(self, start: int, stop: int) -> Values:
+        """Return rows `start` to `stop` of all parts together."""
+        pieces = []
+        for part in self.parts:
+            length = part.shape[0]
+            if (begin := max(start, 0)) < (end := min(stop, length)):
+                pieces.append(part.rows(begin, end))
+            start, stop = start - length, stop - length
+        values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         for dtype in self.casts:
             values = cast(values, dtype)
         return values
 
-    def _to(self, dtype: str) -> "CheckpointVariable":
-        return replace(self, casts=(*self.casts, dtype))
-
-    def _equal(self, other: "CheckpointVariable") -> bool:
-        """CTranslate2 stores equal variables once and compares all pairs: most differ in shape or first number."""
-        if self.dtype != other.dtype or self.shape != other.shape:
-            return False
-        if self.parts == other.parts:
-            return True
-        mine, theirs = self.parts[0], other.parts[0]
-        if isinstance(mine, Tensor) and isinstance(theirs, Tensor) and mine.dtype == theirs.dtype:  # noqa: SIM102  (below)
-            # On its own line: the cheap look that spares reading both.
-            if mine.first() != theirs.first():
-                return False
-        return np.array_equal(self.read(), other.read())
+    def _row_size(self) -> int:
+        return math.prod(self.shape[1:])
 
 
-def cast(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+def cast(values: Values, dtype: str) -> Values:
     """Return `values` rounded to `dtype`, to nearest even; bfloat16 stays in float32, with its lower half zero."""
     if dtype == "bfloat16":
         return _round_to_bfloat16(values.astype(np.float32))

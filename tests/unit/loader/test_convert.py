@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkpoints import (
+    convert_model,
     copy_model,
     edit_json,
     make_sharded,
@@ -43,9 +44,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def converted(source: Path, target: Path, quantization: str | None = None) -> Path:
     target.mkdir()
-    with Meter(LineDisplay("convert", io.StringIO()), Deadline()) as meter:
-        convert(source, target, quantization, meter)
-    return target
+    return convert_model(source, target, quantization)
 
 
 @pytest.mark.parametrize(("checkpoint", "quantization"), CASES)
@@ -102,7 +101,13 @@ def test_without_generation_settings_the_config_and_the_tokenizer_give_them(tmp_
     assert config["lang_ids"] == list(range(50259, 50358))
 
 
-def test_progress_counts_what_is_read_and_ends_at_the_whole(tmp_path: Path) -> None:
+def test_the_files_are_told_with_their_hashes(tmp_path: Path) -> None:
+    files = convert(SPEECH_MODEL, tmp_path, "int8", Meter(LineDisplay("convert", io.StringIO()), Deadline()))
+    told = {file.path: (file.size, file.sha256) for file in files}
+    assert told == {path.name: (path.stat().st_size, sha256_of(path)) for path in tmp_path.iterdir()}
+
+
+def test_progress_counts_what_is_written_and_ends_at_the_whole(tmp_path: Path) -> None:
     lines = io.StringIO()
     (tmp_path / "model").mkdir()
     with Meter(LineDisplay("convert", lines), Deadline()) as meter:

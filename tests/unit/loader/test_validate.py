@@ -1,6 +1,7 @@
 """What is not a whole Whisper model is refused, naming the check that failed."""
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.checkpoints import convert_model
+from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.ct2 import read_header
@@ -16,13 +19,14 @@ from whisper_loader.model.layout import PUBLISHED_FILES
 from whisper_loader.model.validate import validate
 
 
+@pytest.fixture(scope="module")
+def whole_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return convert_model(SPEECH_MODEL, tmp_path_factory.mktemp("whole"))
+
+
 @pytest.fixture
-def model(published_artifact: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for name in PUBLISHED_FILES:
-        (folder / name).write_bytes((published_artifact / name).read_bytes())
-    return folder
+def model(whole_model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole_model, tmp_path / "model"))
 
 
 def edit(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -138,9 +142,9 @@ def test_documents_that_do_not_agree_are_refused(case: str, model: Path) -> None
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(at=st.integers(0, 3000), noise=st.binary(min_size=1, max_size=20))
 def test_a_header_with_any_bytes_overwritten_is_read_or_refused(
-    published_artifact: Path, tmp_path: Path, at: int, noise: bytes
+    whole_model: Path, tmp_path: Path, at: int, noise: bytes
 ) -> None:
-    data = (published_artifact / "model.bin").read_bytes()
+    data = (whole_model / "model.bin").read_bytes()
     path = tmp_path / "model.bin"
     path.write_bytes(data[:at] + noise + data[at + len(noise) :])
     try:
