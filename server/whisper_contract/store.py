@@ -16,6 +16,8 @@ MANIFEST = "manifest.json"
 STORE_MOUNT = PurePosixPath("/models")
 #: Where pull pods mount the Secret that the source names.
 SECRET_MOUNT = PurePosixPath("/var/run/whisper/source")
+#: Where pull pods mount the ConfigMap that holds the authorities to trust.
+CA_MOUNT = PurePosixPath("/var/run/whisper/ca")
 #: Below this, pull pods mount the claim of a volume source, under the claim's name.
 VOLUMES_MOUNT = PurePosixPath("/volumes")
 

@@ -14,6 +14,7 @@ A URI names a source and says nothing of how to reach it: endpoints, regions and
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
@@ -268,7 +269,7 @@ def _parse_http(text: str) -> HTTPSource:
         raise SourceURIError(f"{parts.netloc} is not a host with a port") from error
     if not host or parts.fragment or " " in text:
         raise SourceURIError(
-            f"expected a URL like https://host/model.tar.zst, without spaces and #, for {host or text}"
+            f"expected a URL like https://host/model.tar.zst, without spaces and #, for {host or 'one without a host'}"
         )
     return HTTPSource(text)
 
@@ -282,7 +283,7 @@ def _parse_file(text: str) -> FileSource:
     return FileSource(PurePosixPath(unquote(parts.path)))
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[str], Source]] = {
     "s3": _parse_s3,
     "gs": _parse_gcs,
     "gdrive": _parse_google_drive,

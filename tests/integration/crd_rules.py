@@ -37,6 +37,18 @@ def s3(**fields: Any) -> Spec:
     return {"source": {"s3": {"bucket": "models", "key": "whisper.tar.zst", **fields}}}
 
 
+def gcs(**fields: Any) -> Spec:
+    return {"source": {"gcs": {"bucket": "models", "object": "whisper.tar.zst", **fields}}}
+
+
+def http(url: str) -> Spec:
+    return {"source": {"http": {"url": url}}}
+
+
+def oci(**fields: Any) -> Spec:
+    return {"source": {"oci": {"reference": "registry.example.com/whisper:1", **fields}}}
+
+
 def volume(path: str) -> Spec:
     return {"source": {"volume": {"claimName": "models", "path": path}}}
 
@@ -49,7 +61,7 @@ def resources(part: str, requested: Any, limit: Any) -> Spec:
     return spec_with(f"{part}.resources", {"requests": {"memory": requested}, "limits": {"memory": limit}})
 
 
-ONE_SOURCE = "a source has exactly one of huggingFace, s3 and volume"
+ONE_SOURCE = "a source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume"
 NO_GPU_RESOURCES = "GPUs are asked for by gpu.count and gpu.resourceName, not in resources"
 RELATIVE_PATH = "the path is relative to the claim's root, with no leading / and no '..'"
 OWN_LABELS = "labels of app.kubernetes.io/ and stt.whisper-operator.io/ are the operator's own"
@@ -59,6 +71,14 @@ NAMED_CLAIM = (
 )
 ONE_FILE_HUB = (
     "sha256 is of one file; a Hugging Face repository has many, with hashes of their own, so leave sha256 out"
+)
+ANONYMOUS = "anonymous means without credentials, so leave secretRef out or set anonymous to false"
+NO_CREDENTIALS = (
+    "a URL holds no credentials, since everyone who may read this object would read them; name a Secret in secretRef"
+)
+ONE_FILE_GCS = "sha256 is of one file; a gcs object that ends in / names many, so leave sha256 out or name an archive"
+ONE_FILE_OCI = (
+    "sha256 is of one file; a path inside an image holds many, so leave sha256 out (a reference @sha256:… is checked)"
 )
 ONE_FILE_S3 = "sha256 is of one file; an s3 key that ends in / names many, so leave sha256 out or name an archive"
 
@@ -78,10 +98,33 @@ TWINS = [
         s3(key="whisper/", versionId="v1"),
     ),
     Twins(
-        "anonymous without a Secret",
-        "anonymous means without credentials, so leave secretRef out or set anonymous to false",
-        s3(anonymous=False, secretRef={"name": "keys"}),
-        s3(anonymous=True, secretRef={"name": "keys"}),
+        "a generation of an object, not of a prefix",
+        "an object that ends in / names many and so has no generation",
+        gcs(generation="17"),
+        gcs(object="whisper/", generation="17"),
+    ),
+    *(
+        Twins(
+            f"anonymous without a Secret in {name}",
+            ANONYMOUS,
+            source(anonymous=False, secretRef={"name": "keys"}),
+            source(anonymous=True, secretRef={"name": "keys"}),
+        )
+        for name, source in [("s3", s3), ("gcs", gcs)]
+    ),
+    *(
+        Twins(f"a URL without {name}", NO_CREDENTIALS, http("https://example.com/a@b.tar?c=d@e"), http(url))
+        for name, url in [
+            ("credentials", "https://me:secret@example.com/a.tar"),
+            ("a token", "http://token@example.com"),
+            ("a user before a query", "https://me@example.com?a=b"),
+        ]
+    ),
+    Twins(
+        "a path inside an image that cannot climb",
+        "the path is a folder inside the image, and holds no '..'",
+        oci(path="/models/..whisper"),
+        oci(path="models/../.."),
     ),
     Twins("a relative path", RELATIVE_PATH, volume("models/whisper.tar"), volume("/models/whisper.tar")),
     Twins("a path that cannot climb", RELATIVE_PATH, volume("models/..tar"), volume("models/../../etc")),
@@ -96,6 +139,18 @@ TWINS = [
         ONE_FILE_S3,
         s3() | {"sha256": HASH},
         s3(key="whisper/") | {"sha256": HASH},
+    ),
+    Twins(
+        "sha256 of an archive, not of a prefix of gcs",
+        ONE_FILE_GCS,
+        gcs() | {"sha256": HASH},
+        gcs(object="whisper/") | {"sha256": HASH},
+    ),
+    Twins(
+        "sha256 of an archive, not of a folder in an image",
+        ONE_FILE_OCI,
+        oci() | {"sha256": HASH},
+        oci(path="models/whisper") | {"sha256": HASH},
     ),
     *(
         Twins(

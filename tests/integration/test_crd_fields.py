@@ -14,6 +14,7 @@ ADDRESS, NO_ADDRESSES = (
     "http://10.0.0.1:9000/s3",
     ["s3.example.com", "https://", "https://user@host/", "https://a/?b=c"],
 )
+NO_PROXIES = ["proxy.example.com:3128", "http://me:secret@proxy:3128", "socks5://proxy:1080", "http://"]
 QUANTITY, NO_QUANTITIES = "1.5Gi", ["-1", "1 Gi", "1gb", ""]
 TEXT, NO_TEXTS = "whisper/grüße ?.tar", ["a\nb", "\x00"]
 
@@ -30,6 +31,28 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "source.s3.endpoint": (ADDRESS, NO_ADDRESSES),
     "source.s3.anonymous": (True, ["yes"]),
     "source.s3.secretRef.name": (NAME, NO_NAMES),
+    "source.gcs.bucket": ("My_bucket.1", ["ab", "gs://bucket", "bucket/key"]),
+    "source.gcs.object": (TEXT, NO_TEXTS),
+    "source.gcs.generation": ("1700000000000000", [1700000000000000, "latest", ""]),
+    "source.gcs.endpoint": (ADDRESS, NO_ADDRESSES),
+    "source.gcs.anonymous": (True, ["yes"]),
+    "source.gcs.secretRef.name": (NAME, NO_NAMES),
+    "source.googleDrive.fileId": (
+        "1AbC_d-EfGhIjKlMnOpQrStUvWxYz012345",
+        ["short", "https://drive.google.com/file/d/1AbC_d-EfGhIj/view"],
+    ),
+    "source.googleDrive.secretRef.name": (NAME, NO_NAMES),
+    "source.http.url": (
+        "https://[::1]:8443/a%20b.tar?X-Amz-Signature=1/2",
+        ["ftp://example.com/a", "https://", "https://a b", "https://example.com/a#b", "https:///a", "example.com/a"],
+    ),
+    "source.http.secretRef.name": (NAME, NO_NAMES),
+    "source.oci.reference": (
+        "localhost:5000/a/b-c_d.e:v1.2@sha256:" + "0" * 64,
+        ["name", "oci://registry/name", "registry/Name", "registry/name:", "registry/name@sha256:1", "registry/a b"],
+    ),
+    "source.oci.path": (TEXT, NO_TEXTS),
+    "source.oci.secretRef.name": (NAME, NO_NAMES),
     "source.volume.claimName": (NAME, NO_NAMES),
     "source.volume.path": (TEXT, NO_TEXTS),
     "sha256": ("0123456789abcdef" * 4, ["0123456789ABCDEF" * 4, "abc", "sha256:" + "0" * 57]),
@@ -39,6 +62,11 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "cache.size": ("1.5Gi", ["1.5 GiB", "-1Gi", 20, "100m"]),
     "cache.accessModes[]": ("ReadWriteOnce", ["ReadWriteOncePod", "ReadOnlyMany"]),
     "pull.timeoutSeconds": (60, ["1h", 1.5]),
+    "pull.proxy.httpProxy": ("http://proxy.example.com:3128", NO_PROXIES),
+    "pull.proxy.httpsProxy": ("https://10.0.0.1:3128/", NO_PROXIES),
+    "pull.proxy.noProxy": (".svc,10.0.0.1,example.com", ["a, b", "a\nb"]),
+    "pull.caBundleRef.name": (NAME, NO_NAMES),
+    "pull.caBundleRef.key": ("company_ca.pem", ["../ca.crt", "a/b", ".ca", ""]),
     "podSecurityContext.runAsUser": (1, [0, "nobody"]),
     "podSecurityContext.runAsGroup": (0, [-1]),
     "podSecurityContext.fsGroup": (0, [-1]),

@@ -18,7 +18,12 @@ _S3 = {"bucket": "models", "key": "whisper.tar.zst"}
 _NEIGHBOURS: dict[str, dict[str, Any]] = {
     "source.huggingFace": {"repo": "openai/whisper-tiny"},
     "source.s3": _S3,
+    "source.gcs": {"bucket": "models", "object": "whisper.tar.zst"},
+    "source.googleDrive": {"fileId": "1AbC_d-EfGhIj"},
+    "source.http": {"url": "https://example.com/whisper.tar.zst"},
+    "source.oci": {"reference": "registry.example.com/whisper:1"},
     "source.volume": {"claimName": "models"},
+    "pull.caBundleRef": {"name": "authorities"},
     "pull.tolerations[]": {"key": "gpu"},
     "server.tolerations[]": {"key": "gpu"},
     "server.env[]": {"name": "LEVEL"},

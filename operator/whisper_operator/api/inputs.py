@@ -3,28 +3,62 @@
 import hashlib
 import json
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from whisper_contract import uris
 from whisper_contract.store import VOLUMES_MOUNT
-from whisper_operator.api.spec import Source, Spec, SpecError
+from whisper_operator.api.spec import GCS, HTTP, OCI, S3, GoogleDrive, HuggingFace, Source, Spec, SpecError, Volume
 
 #: Hex digits kept of the hash: enough to be unique, few enough for a label's value.
 HASH_LENGTH = 32
 
 
 def source_uri(source: Source) -> str:
-    """Return the source as every command and message writes it."""
+    """Return the source as every command takes it.
+
+    Raises:
+        SpecError: for a URL or a reference that the schema should have refused.
+    """
     return str(_source(source))
 
 
+def shown_uri(source: Source) -> str:
+    """Return the source as messages and status show it: without a URL's query, which may be a signature.
+
+    Raises:
+        SpecError: as `source_uri`.
+    """
+    return uris.shown(_source(source))
+
+
 def _source(source: Source) -> uris.Source:
-    if source.s3 is not None:
-        return uris.S3Source(source.s3.bucket, source.s3.key, source.s3.version_id)
-    if source.hugging_face is not None:
-        return uris.HuggingFaceSource(source.hugging_face.repo, source.hugging_face.revision)
-    if source.volume is not None:
-        return uris.FileSource(PurePosixPath(volume_mount(source.volume.claim_name), source.volume.path))
-    raise SpecError("spec.source is empty")
+    found: uris.Source
+    match source:
+        case Source(s3=S3() as s3):
+            found = uris.S3Source(s3.bucket, s3.key, s3.version_id)
+        case Source(gcs=GCS() as gcs):
+            found = uris.GCSSource(gcs.bucket, gcs.object, gcs.generation)
+        case Source(google_drive=GoogleDrive() as drive):
+            found = uris.GoogleDriveSource(drive.file_id)
+        case Source(http=HTTP() as http):
+            found = _parse("http.url", http.url)
+        case Source(hugging_face=HuggingFace() as hub):
+            found = uris.HuggingFaceSource(hub.repo, hub.revision)
+        case Source(oci=OCI() as oci):
+            path = f"#{quote(oci.path)}" if oci.path else ""
+            found = _parse("oci.reference", f"oci://{oci.reference}{path}")
+        case Source(volume=Volume() as volume):
+            found = uris.FileSource(PurePosixPath(volume_mount(volume.claim_name), volume.path))
+        case _:
+            raise SpecError("spec.source is empty")
+    return found
+
+
+def _parse(field: str, text: str) -> uris.Source:
+    try:
+        return uris.parse_source(text)
+    except uris.SourceURIError as error:
+        raise SpecError(f"spec.source.{field}: {error}") from error
 
 
 def volume_mount(claim: str) -> PurePosixPath:
@@ -38,12 +72,11 @@ def inputs_hash(spec: Spec) -> str:
     Images, resources and placement are left out, so that neither they nor an upgrade of the operator pull anything
     anew. Only what is set enters it: a field that a later version adds changes no hash while it is not used.
     """
-    reached = spec.source.s3 or spec.source.hugging_face
     inputs = {
         "source": source_uri(spec.source),
-        "endpoint": reached and reached.endpoint,
+        "endpoint": spec.source.endpoint,
         "region": spec.source.s3 and spec.source.s3.region,
-        "anonymous": spec.source.s3 is not None and spec.source.s3.anonymous,
+        "anonymous": spec.source.anonymous,
         "secret": spec.source.secret_name,
         "sha256": spec.sha256,
         "quantization": spec.conversion.quantization,

@@ -81,6 +81,7 @@ def parse_model(body: dict[str, Any]) -> Model | InvalidModel:
     status = parse_status(body.get("status", {}))
     try:
         spec = parse_spec(body.get("spec"))
+        inputs_hash(spec)  # says what of a URL or a reference cannot be
     except SpecError as error:
         return InvalidModel(key, metadata["uid"], metadata["generation"], status, str(error))
     return Model(

@@ -41,6 +41,31 @@ class S3(_Part, frozen=True):
     secret_ref: SecretRef | None = None
 
 
+class GCS(_Part, frozen=True):
+    bucket: str
+    object: str
+    generation: str | None = None
+    endpoint: str | None = None
+    anonymous: bool = False
+    secret_ref: SecretRef | None = None
+
+
+class GoogleDrive(_Part, frozen=True):
+    file_id: str
+    secret_ref: SecretRef | None = None
+
+
+class HTTP(_Part, frozen=True):
+    url: str
+    secret_ref: SecretRef | None = None
+
+
+class OCI(_Part, frozen=True):
+    reference: str
+    path: str = ""
+    secret_ref: SecretRef | None = None
+
+
 class Volume(_Part, frozen=True):
     claim_name: str
     path: str = ""
@@ -49,15 +74,31 @@ class Volume(_Part, frozen=True):
 class Source(_Part, frozen=True):
     """Where the model comes from: exactly one field is set, which the schema sees to."""
 
+    gcs: GCS | None = None
+    google_drive: GoogleDrive | None = None
+    http: HTTP | None = None
     hugging_face: HuggingFace | None = None
+    oci: OCI | None = None
     s3: S3 | None = None
     volume: Volume | None = None
 
     @property
+    def endpoint(self) -> str | None:
+        """The service's address, for the kinds that may have one of their own."""
+        part = self.gcs or self.hugging_face or self.s3
+        return part.endpoint if part else None
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether to ask without credentials even where some are at hand."""
+        part = self.gcs or self.s3
+        return part is not None and part.anonymous
+
+    @property
     def secret_name(self) -> str | None:
         """The Secret that the source names."""
-        ref = (self.hugging_face and self.hugging_face.secret_ref) or (self.s3 and self.s3.secret_ref)
-        return ref.name if ref else None
+        part = self.gcs or self.google_drive or self.http or self.hugging_face or self.oci or self.s3
+        return part.secret_ref.name if part and part.secret_ref else None
 
 
 class Conversion(_Part, frozen=True):
@@ -76,11 +117,24 @@ class Resources(_Part, frozen=True):
     limits: Quantities = {}
 
 
+class Proxy(_Part, frozen=True):
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+
+
+class CABundleRef(_Part, frozen=True):
+    name: str
+    key: str = "ca.crt"
+
+
 class Pull(_Part, frozen=True):
     timeout_seconds: int = 7200
     resources: Resources | None = None
     node_selector: dict[str, str] = {}
     tolerations: tuple[JSON, ...] = ()
+    proxy: Proxy = Proxy()
+    ca_bundle_ref: CABundleRef | None = None
     service_account_name: str | None = None
 
 
@@ -170,7 +224,6 @@ def parse_spec(spec: Any) -> Spec:
         parsed = msgspec.convert(spec, Spec)
     except msgspec.ValidationError as error:
         raise SpecError(str(error).replace("$.", "spec.")) from error
-    source = parsed.source
-    if sum(part is not None for part in (source.hugging_face, source.s3, source.volume)) != 1:
-        raise SpecError("spec.source has exactly one of huggingFace, s3 and volume")
+    if sum(part is not None for part in msgspec.structs.asdict(parsed.source).values()) != 1:
+        raise SpecError("spec.source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume")
     return parsed

@@ -5,11 +5,11 @@ import json
 from pathlib import PurePosixPath
 
 from whisper_contract.reasons import permanent_exit_codes
-from whisper_contract.store import JOB_UID_VARIABLE, POD_UID_VARIABLE, SECRET_MOUNT, STORE_MOUNT
+from whisper_contract.store import CA_MOUNT, JOB_UID_VARIABLE, POD_UID_VARIABLE, SECRET_MOUNT, STORE_MOUNT
 from whisper_operator.api import names
 from whisper_operator.api.inputs import source_uri, volume_mount
 from whisper_operator.api.model import Model
-from whisper_operator.api.spec import Resources
+from whisper_operator.api.spec import Proxy, Resources
 from whisper_operator.builders import pods
 from whisper_operator.builders.metadata import JSON, new_object, present
 from whisper_operator.builders.placement import PullPlacement, placement
@@ -20,6 +20,7 @@ STEPS = (PULL, CONVERT, PUBLISH)
 
 SECRET_VOLUME = "source-secret"  # noqa: S105 - the name of a volume
 SOURCE_VOLUME = "source"
+CA_VOLUME = "ca-bundle"
 
 # A conversion holds the whole checkpoint in memory once; large-v3 in float32 is 6 GiB.
 _RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"}, limits={"memory": "10Gi"})
@@ -93,15 +94,21 @@ def _container(model: Model, settings: Settings, step: str) -> JSON:
         "name": step,
         "image": settings.loader_image,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": ["job", step, *_arguments(model, step)],
+        "args": ["job", step, *map(_literal, _arguments(model, step))],
         "env": [
             _downward(JOB_UID_VARIABLE, "metadata.labels['batch.kubernetes.io/controller-uid']"),
             _downward(POD_UID_VARIABLE, "metadata.uid"),
+            *(_proxy_variables(model.spec.pull.proxy) if step == PULL else []),
         ],
         "resources": pods.resources(model.spec.pull.resources, _RESOURCES),
         "securityContext": pods.container_security(),
-        "volumeMounts": [*pods.mounts(store_read_only=False), *_source_mounts(model)],
+        "volumeMounts": [*pods.mounts(store_read_only=False), *_source_mounts(model, step)],
     }
+
+
+def _literal(text: str) -> str:
+    """Keep kubelet from reading $(…) and $$ in an argument or a variable's value as more than text."""
+    return text.replace("$", "$$")
 
 
 def _arguments(model: Model, step: str) -> list[str]:
@@ -117,15 +124,16 @@ def _arguments(model: Model, step: str) -> list[str]:
 
 def _pull_flags(model: Model) -> list[str]:
     source = model.spec.source
-    reached = source.s3 or source.hugging_face
+    bundle = model.spec.pull.ca_bundle_ref
     flags = _flags(
         sha256=model.spec.sha256,
-        endpoint=reached.endpoint if reached else None,
+        endpoint=source.endpoint,
         region=source.s3.region if source.s3 else None,
         secret_dir=str(SECRET_MOUNT) if source.secret_name else None,
+        ca_bundle=str(CA_MOUNT / bundle.key) if bundle else None,
         timeout=str(model.spec.pull.timeout_seconds),
     )
-    return flags + (["--anonymous"] if source.s3 and source.s3.anonymous else [])
+    return flags + (["--anonymous"] if source.anonymous else [])
 
 
 def _flags(**values: str | None) -> list[str]:
@@ -137,6 +145,13 @@ def _downward(variable: str, path: str) -> JSON:
     return {"name": variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
+def _proxy_variables(proxy: Proxy) -> list[JSON]:
+    """Return the variables that name proxies; in capitals and not, since programs read the one or the other."""
+    values = {"HTTP_PROXY": proxy.http_proxy, "HTTPS_PROXY": proxy.https_proxy, "NO_PROXY": proxy.no_proxy}
+    given = {name: _literal(value) for name, value in values.items() if value}
+    return [{"name": case, "value": value} for name, value in given.items() for case in (name, name.lower())]
+
+
 def _volumes(model: Model) -> list[JSON]:
     source = model.spec.source
     volumes = [pods.store_volume(model), pods.temporary_volume("1Gi")]
@@ -146,10 +161,13 @@ def _volumes(model: Model) -> list[JSON]:
     if source.volume is not None and source.volume.claim_name != model.claim:
         claim = {"claimName": source.volume.claim_name, "readOnly": True}
         volumes.append({"name": SOURCE_VOLUME, "persistentVolumeClaim": claim})
+    if (bundle := model.spec.pull.ca_bundle_ref) is not None:
+        # Optional for the same reason as the Secret: that it is missing is the loader's to say.
+        volumes.append({"name": CA_VOLUME, "configMap": {"name": bundle.name, "optional": True}})
     return volumes
 
 
-def _source_mounts(model: Model) -> list[JSON]:
+def _source_mounts(model: Model, step: str) -> list[JSON]:
     source = model.spec.source
     mounts = []
     if source.secret_name is not None:
@@ -158,6 +176,8 @@ def _source_mounts(model: Model) -> list[JSON]:
         # A claim that is source and store at once is one volume seen twice: kubelet hangs on two volumes of one claim.
         volume = pods.STORE_VOLUME if source.volume.claim_name == model.claim else SOURCE_VOLUME
         mounts.append(_mount(volume, volume_mount(source.volume.claim_name)))
+    if model.spec.pull.ca_bundle_ref is not None and step == PULL:
+        mounts.append(_mount(CA_VOLUME, CA_MOUNT))
     return mounts
 
 

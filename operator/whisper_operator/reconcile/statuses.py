@@ -6,7 +6,7 @@ from whisper_contract.progress import Progress
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import conditions as kinds
 from whisper_operator.api import names
-from whisper_operator.api.inputs import source_uri
+from whisper_operator.api.inputs import shown_uri
 from whisper_operator.api.model import InvalidModel, Model
 from whisper_operator.api.reasons import Finding
 from whisper_operator.api.status import Artifact, Endpoints, Phase, PullProgress, Status, Target
@@ -25,7 +25,7 @@ def build_status(
     return Status(
         observed_generation=model.generation,
         conditions=as_conditions(conditions(situation), model.status, model.generation, now),
-        source_uri=source_uri(model.spec.source),
+        source_uri=shown_uri(model.spec.source),
         selector=names.server_selector(model.name),
         replicas=serving.replicas if serving else 0,
         ready_replicas=ready,

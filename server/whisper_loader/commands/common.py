@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from whisper_contract.digest import parse_digest
 from whisper_contract.reasons import Reason
+from whisper_loader.ca_bundle import check_ca_bundle
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.quantization import QUANTIZATIONS
@@ -56,6 +57,7 @@ def add_reach(parser: argparse.ArgumentParser) -> None:
     """Declare how to reach a service."""
     parser.add_argument("--endpoint", metavar="URL", help="the service's address when it is not the provider's own")
     parser.add_argument("--region", metavar="R", help="S3: the bucket's region")
+    parser.add_argument("--ca-bundle", type=Path, metavar="FILE", help="PEM file of certificate authorities to trust")
     parser.add_argument("--secret-dir", type=Path, metavar="DIR", help="folder with a file for each key of the Secret")
 
 
@@ -79,6 +81,7 @@ def access_from(arguments: argparse.Namespace, deadline: Deadline) -> Access:
         region=arguments.region or None,
         anonymous=getattr(arguments, "anonymous", False),
         secret=None if secret_dir is None else SecretFolder(secret_dir),
+        ca_bundle=None if arguments.ca_bundle is None else check_ca_bundle(arguments.ca_bundle),
         deadline=deadline,
     )
 

@@ -7,12 +7,10 @@ import pytest
 
 from tests.support.whispermodels import Node, nodes, schema
 from tests.unit.operator.things import SOURCE, model
-from whisper_operator.api.inputs import inputs_hash, source_uri
+from whisper_operator.api.inputs import inputs_hash, shown_uri, source_uri
 from whisper_operator.api.model import InvalidModel, parse_model
-from whisper_operator.api.spec import HuggingFace, Spec, SpecError, Volume, parse_spec
+from whisper_operator.api.spec import Spec, SpecError, parse_spec
 from whisper_operator.api.status import Status
-
-PARTS = {"source.huggingFace": HuggingFace, "source.volume": Volume}
 
 
 def fields_of(kind: Any, path: str = "") -> dict[str, Any]:
@@ -87,6 +85,13 @@ def test_a_status_of_somebody_elses_making_is_started_anew() -> None:
         ({"s3": {"bucket": "abc", "key": "a b/"}}, "s3://abc/a%20b/"),
         ({"s3": {"bucket": "abc", "key": "k", "versionId": "1/2"}}, "s3://abc/k?versionId=1%2F2"),
         ({"huggingFace": {"repo": "openai/whisper-tiny"}}, "hf://openai/whisper-tiny@main"),
+        ({"gcs": {"bucket": "abc", "object": "a b/"}}, "gs://abc/a%20b/"),
+        ({"gcs": {"bucket": "abc", "object": "k", "generation": "17"}}, "gs://abc/k#17"),
+        ({"googleDrive": {"fileId": "1AbC_d-EfGhIj"}}, "gdrive://1AbC_d-EfGhIj"),
+        ({"http": {"url": "https://host/a.tar?signature=x"}}, "https://host/a.tar?signature=x"),
+        ({"oci": {"reference": "r.io/w"}}, "oci://r.io/w:latest"),
+        ({"oci": {"reference": "r.io/w:1", "path": "/a b/#c/"}}, "oci://r.io/w:1#a%20b/%23c"),
+        ({"oci": {"reference": f"r.io/w:1@sha256:{'a' * 64}"}}, f"oci://r.io/w@sha256:{'a' * 64}"),
         ({"volume": {"claimName": "c", "path": "a/b c"}}, "file:///volumes/c/a/b%20c"),
         ({"volume": {"claimName": "c"}}, "file:///volumes/c"),
     ],
@@ -96,6 +101,27 @@ def test_the_source_as_a_uri(source: dict[str, Any], uri: str) -> None:
     assert source_uri(model(source=source).spec.source) == uri
 
 
+def test_a_url_is_shown_without_what_may_be_a_signature() -> None:
+    source = model(source={"http": {"url": "https://host/a.tar?signature=x"}}).spec.source
+    assert shown_uri(source) == "https://host/a.tar"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"http": {"url": "https://me:secret@host/a"}}, "spec.source.http.url: a URL holds no credentials"),
+        ({"oci": {"reference": "whisper"}}, "spec.source.oci.reference: oci://whisper: expected"),
+    ],
+    ids=["http", "oci"],
+)
+def test_an_address_that_an_older_schema_let_pass_makes_the_model_invalid(source: dict[str, Any], said: str) -> None:
+    metadata = {"name": "m", "namespace": "n", "uid": "u", "generation": 2, "creationTimestamp": "t"}
+    found = parse_model({"metadata": metadata, "spec": {"source": source}})
+    assert isinstance(found, InvalidModel)
+    assert found.error.startswith(said)
+    assert "secret" not in found.error
+
+
 BEFORE = model()
 
 SAME_PULL: list[dict[str, Any]] = [
@@ -103,6 +129,7 @@ SAME_PULL: list[dict[str, Any]] = [
     {"pull": {"resources": {"limits": {"memory": "9Gi"}}, "timeoutSeconds": 61}},
     {"podSecurityContext": {"runAsUser": 5}},
     {"cache": {"size": "1Ti"}},
+    {"pull": {"proxy": {"httpsProxy": "http://proxy:3128"}, "caBundleRef": {"name": "authorities"}}},
     {"source": {"s3": {**SOURCE["s3"], "anonymous": False}}},
 ]
 OTHER_PULL: list[dict[str, Any]] = [
@@ -127,6 +154,49 @@ def test_another_source_or_conversion_is_another_pull(change: dict[str, Any]) ->
     assert inputs_hash(model(**change).spec) != BEFORE.inputs
 
 
-def test_the_hash_never_changes_between_versions_of_the_operator() -> None:
+GCS: dict[str, Any] = {"bucket": "models", "object": "whisper.tar.zst"}
+OCI: dict[str, Any] = {"reference": "registry.example.com/whisper:1"}
+# Each differs from all others.
+SOURCES: list[dict[str, Any]] = [
+    {"gcs": GCS},
+    {"gcs": {**GCS, "generation": "1"}},
+    {"gcs": {**GCS, "endpoint": "http://other"}},
+    {"gcs": {**GCS, "anonymous": True}},
+    {"gcs": {**GCS, "secretRef": {"name": "keys"}}},
+    {"googleDrive": {"fileId": "1AbC_d-EfGhIj"}},
+    {"googleDrive": {"fileId": "1AbC_d-EfGhIj", "secretRef": {"name": "keys"}}},
+    {"http": {"url": "https://host/a.tar"}},
+    {"http": {"url": "https://host/a.tar?version=2"}},
+    {"http": {"url": "https://host/a.tar", "secretRef": {"name": "keys"}}},
+    {"oci": OCI},
+    {"oci": {**OCI, "path": "models/whisper"}},
+    {"oci": {**OCI, "secretRef": {"name": "keys"}}},
+]
+
+
+def test_whatever_a_source_says_makes_another_pull_of_it() -> None:
+    assert len({model(source=source).inputs for source in SOURCES}) == len(SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hashed"),
+    [
+        ({}, "dc39ba3029c10fed1b09e1abfb220931"),
+        (
+            {"source": {"s3": {**SOURCE["s3"], "anonymous": True, "endpoint": "http://e", "region": "r"}}},
+            "1a577f23fe5880403d2d0f5662663ef5",
+        ),
+        (
+            {"source": {"huggingFace": {"repo": "o/n", "endpoint": "http://e", "secretRef": {"name": "s"}}}},
+            "fdf3f74149c94a445d362b5e2c683e67",
+        ),
+        (
+            {"source": {"volume": {"claimName": "c", "path": "p"}}, "conversion": {"quantization": "int8"}},
+            "226f3a2aa34bb89e65960974afdadf7c",
+        ),
+    ],
+    ids=["smallest", "s3", "huggingFace", "volume"],
+)
+def test_the_hash_never_changes_between_versions_of_the_operator(fields: dict[str, Any], hashed: str) -> None:
     """A change here makes every installed WhisperModel be pulled anew at an upgrade."""
-    assert BEFORE.inputs == "dc39ba3029c10fed1b09e1abfb220931"
+    assert model(**fields).inputs == hashed
