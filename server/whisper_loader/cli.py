@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from whisper_contract.reasons import EXIT_RETRY
 from whisper_loader import log
-from whisper_loader.commands import convert, job, listing, pack, pull, push, verify
+from whisper_loader.commands import convert, gc, job, listing, pack, pull, push, verify
 from whisper_loader.commands.common import print_json
 from whisper_loader.errors import LoaderError
 from whisper_loader.unexpected import as_loader_error
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (pull, pack, push, convert, verify, listing, job):
+    for command in (pull, pack, push, convert, verify, listing, gc, job):
         command.add_to(subparsers)
     return parser
 

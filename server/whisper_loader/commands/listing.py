@@ -1,17 +1,22 @@
 """``whisper-model list``: the artifacts of a store."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from whisper_contract.digest import format_digest, short_digest
+from whisper_contract.manifest import Manifest
 from whisper_loader.commands.common import Subparsers, add_command, add_json, add_store, print_json, print_text
-from whisper_loader.store.artifacts import Artifact, list_artifacts
+from whisper_loader.store.artifacts import Damage, list_artifacts
 
 _DETAILS = """\
+WHOLE tells whether each file is there in its size; whisper-model verify reads the bytes. What is not whole is never
+served, and the next pull of the same model replaces it.
+
 example:
   whisper-model list --store /srv/models --json
 """
-_COLUMNS = "{:<12}  {:<13}  {:>10}  {:<20}  {}"
+_COLUMNS = "{:<12}  {:>8}  {:<13}  {:>9}  {:<20}  {:<5}  {}"
 
 
 def add_to(subparsers: Subparsers) -> None:
@@ -24,26 +29,38 @@ def add_to(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print a line for each artifact."""
-    artifacts = list(list_artifacts(arguments.store))
+    found = list(list_artifacts(arguments.store))
     if arguments.json:
-        print_json({"artifacts": [_describe(artifact) for artifact in artifacts]})
+        print_json({"artifacts": [_describe(path, artifact) for path, artifact in found]})
         return
-    print_text(_COLUMNS.format("DIGEST", "QUANTIZATION", "MB", "PUBLISHED", "SOURCE"))
-    for artifact in artifacts:
-        manifest = artifact.manifest
-        size = f"{manifest.size_bytes / 1e6:.1f}"
-        origin = manifest.provenance
-        row = (short_digest(manifest.digest), manifest.quantization, size, origin.published_at, origin.source)
-        print_text(_COLUMNS.format(*row))
+    print_text(_COLUMNS.format("DIGEST", "MB", "QUANTIZATION", "LANGUAGES", "PUBLISHED", "WHOLE", "SOURCE"))
+    for path, artifact in found:
+        print_text(_COLUMNS.format(*_row(path, artifact)))
 
 
-def _describe(artifact: Artifact) -> dict[str, Any]:
-    manifest = artifact.manifest
+def _row(path: Path, artifact: Manifest | Damage) -> tuple[str, ...]:
+    if isinstance(artifact, Damage):
+        return (short_digest(path.name), "-", "-", "-", "-", "no", "; ".join(artifact.problems))
+    return (
+        short_digest(artifact.digest),
+        f"{artifact.size_bytes / 1e6:.1f}",
+        artifact.quantization,
+        str(len(artifact.languages)),
+        artifact.provenance.published_at,
+        "yes",
+        artifact.provenance.source,
+    )
+
+
+def _describe(path: Path, artifact: Manifest | Damage) -> dict[str, Any]:
+    document = {"digest": format_digest(path.name), "path": str(path), "whole": isinstance(artifact, Manifest)}
+    if isinstance(artifact, Damage):
+        return {**document, "problems": list(artifact.problems)}
     return {
-        "digest": format_digest(manifest.digest),
-        "path": str(artifact.path),
-        "quantization": manifest.quantization,
-        "sizeBytes": manifest.size_bytes,
-        "publishedAt": manifest.provenance.published_at,
-        "source": manifest.provenance.source,
+        **document,
+        "quantization": artifact.quantization,
+        "sizeBytes": artifact.size_bytes,
+        "languages": list(artifact.languages),
+        "publishedAt": artifact.provenance.published_at,
+        "source": artifact.provenance.source,
     }

@@ -1,6 +1,7 @@
 """Published artifacts: how one comes to be, which there are, and whether they are whole."""
 
 import errno
+import hashlib
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +11,16 @@ from uuid import uuid4
 from whisper_contract.digest import PublishedFile, is_hex_digest
 from whisper_contract.manifest import Manifest, ManifestError
 from whisper_contract.store import ARTIFACTS, MANIFEST, artifact_path
-from whisper_loader.archive.reader import SourceReader
-from whisper_loader.model.documents import invalid
 from whisper_loader.progress import Meter
-from whisper_loader.store.durable import fsync_file, fsync_folder
+from whisper_loader.store.durable import fsync_file, fsync_folder, make_folder, rename
+from whisper_loader.store.trees import read_plain_file, touch
 
 _FILE_MODE = 0o644
 _FOLDER_MODE = 0o755
 _ALREADY_THERE = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 _MAX_MANIFEST_BYTES = 1 << 20
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +31,28 @@ class Artifact:
     manifest: Manifest
 
 
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Why a folder is no whole artifact: one sentence for each file, naming it."""
+
+    problems: tuple[str, ...]
+
+
 def hash_files(directory: Path, names: tuple[str, ...], meter: Meter) -> tuple[PublishedFile, ...]:
     """Return path, size and sha256 of the files `names` of `directory`."""
     meter.start(sum((directory / name).stat().st_size for name in names))
-    return tuple(_hash_file(directory, name, meter) for name in names)
+    return tuple(hash_file(directory, name, meter) for name in names)
 
 
-def _hash_file(directory: Path, name: str, meter: Meter) -> PublishedFile:
-    path = directory / name
-    with path.open("rb", buffering=0) as file:
-        reader = SourceReader(file, meter)
-        reader.drain()
-        return PublishedFile(name, file.tell(), reader.sha256)
+def hash_file(directory: Path, name: str, meter: Meter) -> PublishedFile:
+    """Return path, size and sha256 of the file `name` of `directory`."""
+    sha256, size = hashlib.sha256(), 0
+    with (directory / name).open("rb", buffering=0) as file:
+        while data := file.read(_CHUNK):
+            sha256.update(data)
+            size += len(data)
+            meter.advance(len(data))
+    return PublishedFile(name, size, sha256.hexdigest())
 
 
 def publish(store: Path, prepared: Path, manifest: Manifest) -> Artifact:
@@ -50,7 +62,8 @@ def publish(store: Path, prepared: Path, manifest: Manifest) -> Artifact:
     artifact that is there already stays, `prepared` is left then.
 
     Raises:
-        OSError: of the volume.
+        LoaderError: ClaimNotWritable when the volume can't rename folders.
+        OSError: any other, of the volume.
     """
     (prepared / MANIFEST).write_bytes(manifest.to_json())
     _make_readable(prepared)
@@ -58,9 +71,10 @@ def publish(store: Path, prepared: Path, manifest: Manifest) -> Artifact:
         fsync_file(entry)
     fsync_folder(prepared)
     target = store / artifact_path(manifest.digest)
-    target.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-    while (present := find_artifact(store, manifest.digest)) is None:
-        _move_into_place(prepared, target)
+    make_folder(target.parent)
+    while (present := reuse_artifact(store, manifest.digest)) is None:
+        if _move_into_place(prepared, target):
+            return Artifact(target, manifest)
     return present
 
 
@@ -71,35 +85,78 @@ def _make_readable(folder: Path) -> None:
             path.chmod(mode)
 
 
-def _move_into_place(prepared: Path, target: Path) -> None:
-    """Rename; what lies in the way without being an artifact (a restored backup, a bad disk) is put aside first."""
+def _move_into_place(prepared: Path, target: Path) -> bool:
+    """Rename; what lies in the way without being an artifact (a restored backup, a bad disk) is put aside first.
+
+    Returns whether it is done. If not, look again: an equal artifact may be there (NFS can also answer a rename that
+    it has done with an error, after a lost reply).
+    """
     try:
-        prepared.rename(target)
+        rename(prepared, target)
     except OSError as error:
+        if find_artifact(target.parent.parent, target.name) is not None:
+            return False
         if error.errno not in _ALREADY_THERE:
             raise
-        if find_artifact(target.parent.parent, target.name) is None:
-            _put_aside(target, prepared.parent)
-        return
+        _put_aside(target, prepared.parent)
+        return False
     fsync_folder(target.parent)
+    return True
 
 
 def _put_aside(target: Path, staging: Path) -> None:
     try:
-        target.rename(staging / f"in-the-way-{uuid4().hex}")
+        rename(target, staging / f"in-the-way-{uuid4().hex}")
     except FileNotFoundError:
         return  # somebody else has done it
 
 
 def find_artifact(store: Path, hex_digest: str) -> Artifact | None:
     """Return the artifact, or None: a folder without a valid manifest, or with a file missing, is none."""
-    path = store / artifact_path(hex_digest)
-    try:
-        manifest = read_manifest(path)
-        whole = all((path / file.path).stat().st_size == file.size for file in manifest.files)
-    except (OSError, ManifestError):
+    manifest = inspect_artifact(store / artifact_path(hex_digest))
+    return None if isinstance(manifest, Damage) else Artifact(store / artifact_path(hex_digest), manifest)
+
+
+def reuse_artifact(store: Path, hex_digest: str) -> Artifact | None:
+    """Return the artifact as `find_artifact` does, and make it young again, so that `gc` spares what is in demand."""
+    artifact = find_artifact(store, hex_digest)
+    if artifact is None:
         return None
-    return Artifact(path, manifest) if whole and manifest.digest == hex_digest else None
+    # The manifest, not the folder: some file systems change a folder's time when it is renamed, and gc must tell.
+    return artifact if touch(artifact.path / MANIFEST) else None
+
+
+def inspect_artifact(path: Path) -> Manifest | Damage:
+    """Return the manifest of the artifact at `path`, or what is wrong with it as far as names and sizes tell.
+
+    A link, there or in place of a file, is never followed: it counts as damage.
+    """
+    try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            return Damage((f"{path} is not a folder",))
+        manifest = read_manifest(path)
+    except FileNotFoundError:
+        return Damage((f"{path} has no {MANIFEST}: it is not a published artifact",))
+    except OSError as error:
+        return Damage((f"{path / MANIFEST} can't be read: {error.strerror}",))
+    except ManifestError as error:
+        return Damage((f"{path / MANIFEST}: {error}",))
+    if is_hex_digest(path.name) and path.name != manifest.digest:
+        return Damage((f"{path} has the manifest of another artifact, {manifest.digest}",))
+    problems = tuple(problem for file in manifest.files if (problem := _damage_of(path / file.path, file)) is not None)
+    return Damage(problems) if problems else manifest
+
+
+def _damage_of(path: Path, expected: PublishedFile) -> str | None:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return f"{path} is missing" if error.errno in _ABSENT else f"{path} can't be read: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is not a file"
+    if status.st_size != expected.size:
+        return f"{path} has {status.st_size} bytes, and {expected.size} were published"
+    return None
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -109,40 +166,14 @@ def read_manifest(path: Path) -> Manifest:
         ManifestError: when it is not valid.
         OSError: when it can't be read.
     """
-    with (path / MANIFEST).open("rb") as file:
-        return Manifest.from_json(file.read(_MAX_MANIFEST_BYTES))
+    return Manifest.from_json(read_plain_file(path / MANIFEST, _MAX_MANIFEST_BYTES))
 
 
-def list_artifacts(store: Path) -> Iterator[Artifact]:
-    """Yield every artifact of the store, in the order of their digests."""
+def list_artifacts(store: Path) -> Iterator[tuple[Path, Manifest | Damage]]:
+    """Yield what has an artifact's name in the store, in the order of digests, with what `inspect_artifact` says."""
     folder = store / ARTIFACTS
     if not folder.is_dir():
         return
     for name in sorted(entry.name for entry in folder.iterdir()):
-        if is_hex_digest(name) and (artifact := find_artifact(store, name)) is not None:
-            yield artifact
-
-
-def verify(path: Path, meter: Meter) -> Artifact:
-    """Return the artifact at `path` after reading every byte of it.
-
-    Raises:
-        LoaderError: InvalidModel, naming the first file that is not as its manifest says.
-        OSError: of the volume.
-    """
-    try:
-        manifest = read_manifest(path)
-    except FileNotFoundError as error:
-        raise invalid(f"{path} has no {MANIFEST}: it is not a published artifact") from error
-    except ManifestError as error:
-        raise invalid(f"{path / MANIFEST}: {error}") from error
-    if is_hex_digest(path.name) and path.name != manifest.digest:
-        raise invalid(f"{path} has the manifest of another artifact, {manifest.digest}")
-    missing = [file.path for file in manifest.files if not (path / file.path).is_file()]
-    if missing:
-        raise invalid(f"{path} lacks {', '.join(missing)}")
-    found = hash_files(path, tuple(file.path for file in manifest.files), meter)
-    for file, expected in zip(found, manifest.files, strict=True):
-        if file != expected:
-            raise invalid(f"{path / file.path} is not as it was published: it has sha256 {file.sha256}")
-    return Artifact(path, manifest)
+        if is_hex_digest(name):
+            yield folder / name, inspect_artifact(folder / name)

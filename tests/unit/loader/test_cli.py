@@ -15,7 +15,7 @@ from whisper_loader.resource import serving_resource
 from whisper_loader.sources.base import Access
 
 CRD = Path(__file__).parents[3] / "crds" / "whispermodels.yaml"
-COMMANDS = ("pull", "pack", "push", "convert", "verify", "list", "job")
+COMMANDS = ("pull", "pack", "push", "convert", "verify", "list", "gc", "job")
 
 
 def test_help_lists_every_command_and_the_usual_way() -> None:

@@ -42,7 +42,7 @@ def prepare(store: Path, name: str, files: dict[str, bytes] | None = None) -> tu
     contents = FILES if files is None else files
     for path, content in contents.items():
         (folder / path).write_bytes(content)
-    published = tuple(PublishedFile(path, len(contents[path]), sha256_of(folder / path)) for path in contents)
+    published = tuple(PublishedFile(path, len(contents[path]), sha256_of(folder / path)) for path in sorted(contents))
     provenance = Provenance(f"file:///{name}", "2026-01-01T00:00:00Z")
     manifest = Manifest(published, "ctranslate2", "float16", 80, ("en",), False, None, provenance)
     (folder.parent / "wanted.json").write_bytes(manifest.to_json())
@@ -180,32 +180,88 @@ def test_records_differ_by_content_place_and_conversion() -> None:
     assert len(keys) == 8
 
 
-def test_list_names_the_artifacts_and_nothing_else(store: Path) -> None:
+def test_list_tells_of_each_artifact_what_it_is_and_whether_it_is_whole(store: Path) -> None:
     artifact = publish(store, *prepare(store, "one"))
     (store / "artifacts" / ("0" * 64)).mkdir()
     (store / "artifacts" / "lost+found").mkdir()
-    done = whisper_model("list", "--store", store)
-    assert [line.split()[0] for line in done.output.splitlines()] == ["DIGEST", artifact.manifest.digest[:12]]
-    listed = whisper_model("list", "--store", store, "--json").json["artifacts"]
-    assert [entry["path"] for entry in listed] == [str(artifact.path)]
+    rows = [line.split(maxsplit=6) for line in whisper_model("list", "--store", store).output.splitlines()]
+    assert rows[0] == ["DIGEST", "MB", "QUANTIZATION", "LANGUAGES", "PUBLISHED", "WHOLE", "SOURCE"]
+    by_digest = {row[0]: row[1:] for row in rows[1:]}
+    whole = ["0.0", "float16", "1", "2026-01-01T00:00:00Z", "yes", "file:///one"]
+    assert by_digest.pop(artifact.manifest.digest[:12]) == whole
+    (broken,) = by_digest.values()
+    assert broken[4] == "no"
+    assert "has no manifest.json" in broken[5]
+
+
+def test_list_says_the_same_in_json(store: Path) -> None:
+    artifact = publish(store, *prepare(store, "one"))
+    broken = store / "artifacts" / ("0" * 64)
+    broken.mkdir()
+    listed = {entry["path"]: entry for entry in whisper_model("list", "--store", store, "--json").json["artifacts"]}
+    assert listed == {
+        str(broken): {
+            "digest": "sha256:" + "0" * 64,
+            "path": str(broken),
+            "whole": False,
+            "problems": [f"{broken} has no manifest.json: it is not a published artifact"],
+        },
+        str(artifact.path): {
+            "digest": f"sha256:{artifact.manifest.digest}",
+            "path": str(artifact.path),
+            "whole": True,
+            "quantization": "float16",
+            "sizeBytes": artifact.manifest.size_bytes,
+            "languages": ["en"],
+            "publishedAt": "2026-01-01T00:00:00Z",
+            "source": "file:///one",
+        },
+    }
 
 
 def test_an_empty_store_has_an_empty_list(tmp_path: Path) -> None:
     assert whisper_model("list", "--store", tmp_path / "absent", "--json").json == {"artifacts": []}
 
 
-def test_verify_reads_every_byte(store: Path) -> None:
-    artifact = publish(store, *prepare(store, "one"))
-    whole = whisper_model("verify", "--store", store)
-    assert (whole.exit_code, "whole" in whole.output) == (0, True), whole.errors
-    weights = artifact.path / "model.bin"
-    weights.write_bytes(b"W" + weights.read_bytes()[1:])
+def test_verify_reads_every_byte_and_names_every_damaged_file(store: Path) -> None:
+    artifact, other = publish(store, *prepare(store, "one")), publish(store, *prepare(store, "two", {"a": b"x"}))
+    whole = whisper_model("verify", "--all", "--store", store)
+    assert (whole.exit_code, whole.output.count("  whole, ")) == (0, 2), whole.errors
+    for name in FILES:
+        path = artifact.path / name
+        path.write_bytes(b"W" + path.read_bytes()[1:])
     done = whisper_model("verify", artifact.manifest.digest[:8], "--store", store)
-    assert done.exit_code == 70
-    assert f"{weights} is not as it was published" in done.errors
+    assert (done.exit_code, done.output) == (70, "")
+    assert all(f"{artifact.path / name} is not as it was published" in done.errors for name in FILES)
+    every = whisper_model("verify", "--all", "--store", store)
+    assert every.exit_code == 70
+    assert every.output.startswith(f"sha256:{other.manifest.digest}  whole"), "one bad artifact hides no good one"
 
 
-@pytest.mark.parametrize("digest", ["ffff", "sha256:ffff"])
+def test_verify_says_which_files_are_missing_cut_or_links(store: Path) -> None:
+    artifact = publish(store, *prepare(store, "one", {"a": b"aa", "b": b"bb", "c": b"cc"}))
+    (artifact.path / "a").unlink()
+    os.truncate(artifact.path / "b", 1)
+    (artifact.path / "c").unlink()
+    (artifact.path / "c").symlink_to("/etc/hostname")
+    message = whisper_model("verify", "--all", "--store", store, "--json").json["message"]
+    assert f"{artifact.path / 'a'} is missing" in message
+    assert f"{artifact.path / 'b'} has 1 bytes, and 2 were published" in message
+    assert f"{artifact.path / 'c'} is not a file" in message
+
+
+def test_verify_in_json_names_what_is_whole(store: Path) -> None:
+    artifact = publish(store, *prepare(store, "one"))
+    done = whisper_model("verify", "--all", "--store", store, "--json")
+    assert done.json == {"verified": [f"sha256:{artifact.manifest.digest}"]}
+
+
+@pytest.mark.parametrize("digest", ["ffff", "sha256:ffff", ""])
 def test_verify_of_an_unknown_digest_is_a_usage_error(digest: str, store: Path) -> None:
     done = whisper_model("verify", digest, "--store", store)
     assert (done.exit_code, "no artifact" in done.errors) == (2, True)
+
+
+def test_verify_wants_to_be_told_what(store: Path) -> None:
+    done = whisper_model("verify", "--store", store)
+    assert (done.exit_code, "DIGEST --all is required" in done.errors) == (2, True)
