@@ -32,6 +32,7 @@ class Reason(StrEnum):
     SPEC_INVALID = "SpecInvalid"
     ARTIFACT_MISSING = "ArtifactMissing"
     WARM_UP_FAILED = "WarmUpFailed"
+    SOURCE_QUOTA_EXCEEDED = "SourceQuotaExceeded"
     SOURCE_CHANGED = "SourceChanged"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     OUT_OF_MEMORY = "OutOfMemory"
@@ -107,7 +108,8 @@ FAILURES: dict[Reason, Failure] = {
             Reason.UNSAFE_ARCHIVE,
             69,
             _PULL,
-            "The archive holds a link, a device, an absolute or climbing name, or more than the limits allow.",
+            "The archive holds a link, a device, an absolute or climbing name, or more than the limits allow, "
+            "or the source's own scan takes it for malware.",
             "Pack it anew with whisper-model pack, which writes plain files only (or with tar -h).",
         ),
         Failure(
@@ -151,6 +153,13 @@ FAILURES: dict[Reason, Failure] = {
             ("serve",),
             "The published artifact is not, or no longer, on the volume.",
             "Nothing: it is pulled again. If it vanishes repeatedly, find out what else writes to the volume.",
+        ),
+        Failure(
+            Reason.SOURCE_QUOTA_EXCEEDED,
+            76,
+            _PULL,
+            "The source gives no more of this file for now: a quota of downloads or of requests is used up.",
+            "Wait (a day, on Google Drive), or copy the file and name the copy; a bucket has no such quota.",
         ),
         Failure(
             Reason.WARM_UP_FAILED,
