@@ -1,28 +1,27 @@
 """The one HTTP client of all sources but S3's: TLS, proxies, time-outs, redirects, and errors that tell no secret.
 
-Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as everywhere. A redirect to another host is followed without
-the credentials: that is how registries and hubs hand over to storage, which signs the address itself.
+A redirect to another host is followed without the credentials: that is how registries and hubs hand over to storage,
+which signs the address itself.
 """
 
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import cast
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, SSLError
-from urllib3.exceptions import TimeoutError as HTTPTimeoutError
+from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
 from whisper_contract.reasons import Reason
+from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
+from whisper_loader.http_errors import connection_errors, meaning, parse_retry_after
+from whisper_loader.proxies import Proxies, Proxy
 from whisper_loader.sources.base import Access
+from whisper_loader.watchdog import Watchdog, watched_pools
 
 MAX_REDIRECTS = 10
 #: The most of an answer that is read to see what it says; what is meant for people is shorter.
@@ -31,7 +30,6 @@ MAX_DOCUMENT = 8 << 20
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _CONNECTIONS = 16
-_MAX_RETRY_AFTER_SECONDS = 120.0
 _REDIRECTS = frozenset(
     {
         HTTPStatus.MOVED_PERMANENTLY,
@@ -41,7 +39,11 @@ _REDIRECTS = frozenset(
         HTTPStatus.PERMANENT_REDIRECT,
     }
 )
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+# What another host may see of a request. Anything else can be a credential: services name their headers as they like.
+_TOLD_TO_OTHERS = frozenset(
+    {"accept", "accept-encoding", "if-match", "if-none-match", "if-range", "if-unmodified-since", "range", "user-agent"}
+)
+_PORTS = {"http": 80, "https": 443}
 _USER_AGENT = "whisper-operator"
 
 
@@ -59,6 +61,7 @@ class Answer:
     headers: Mapping[str, str]
     body: urllib3.BaseHTTPResponse
     what: str
+    deadline: Deadline
 
     @property
     def ok(self) -> bool:
@@ -66,8 +69,7 @@ class Answer:
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes of the body as they came, none at the end."""
-        with connection_errors(self.what):
-            return self.body.read(size, decode_content=False)
+        return self._read(size, decode=False)
 
     def document(self) -> bytes:
         """Return the whole body, which must be small, decompressed; closes it.
@@ -75,12 +77,19 @@ class Answer:
         Raises:
             LoaderError: SourceUnreachable when it breaks off; UnsupportedFormat when it is longer than any document.
         """
-        with connection_errors(self.what):
-            content = self.body.read(MAX_DOCUMENT + 1, decode_content=True)
+        content = self._read(MAX_DOCUMENT + 1, decode=True)
         self.close()
         if len(content) > MAX_DOCUMENT:
             raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{self.what}: the answer is too long to be what it should be")
         return content
+
+    def _read(self, size: int, *, decode: bool) -> bytes:
+        with connection_errors(self.what, self.deadline):
+            data = self.body.read(size, decode_content=decode)
+        if not data:
+            # A body of unknown length that the watchdog ended looks complete.
+            self.deadline.check()
+        return data
 
     def close(self) -> None:
         """Give the connection back; one with a body that was not read to its end is closed."""
@@ -94,52 +103,30 @@ class Answer:
             hints: reason and words for the statuses of which the protocol says more than HTTP does.
         """
         self.close()
-        reason, words = (hints or {}).get(self.status) or _meaning(self.status)
-        return LoaderError(reason, f"{self.what}: {words} (HTTP {self.status})", retry_after=self._retry_after())
-
-    def _retry_after(self) -> float | None:
-        """https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date."""
-        value = self.headers.get("retry-after", "").strip()
-        if value.isdecimal():
-            return min(float(value), _MAX_RETRY_AFTER_SECONDS)
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-        return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
-
-
-def _meaning(status: int) -> tuple[Reason, str]:
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
-        return Reason.UNAUTHORIZED, "these credentials, or none, may not read it"
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return Reason.SOURCE_NOT_FOUND, "there is nothing at this address"
-    if status in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
-        return Reason.SOURCE_CHANGED, "it was replaced while it was being read"
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Reason.SOURCE_UNREACHABLE, "the server has too many requests"
-    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Reason.SOURCE_UNREACHABLE, "the server failed"
-    return Reason.SPEC_INVALID, "the server refused the request"
+        reason, words = (hints or {}).get(self.status) or meaning(self.status)
+        retry_after = parse_retry_after(self.headers.get("retry-after", ""))
+        return LoaderError(reason, f"{self.what}: {words} (HTTP {self.status})", retry_after=retry_after)
 
 
 class Client:
     """Asks servers. Used from several threads."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, proxies: bool = True) -> None:
         """Take proxies from the environment, and the authorities to trust from `access`.
+
+        Args:
+            access: says when to stop, and whom to trust.
+            proxies: whether there can be any between here and the servers.
 
         Raises:
             LoaderError: SpecInvalid for a CA bundle or a proxy that can't be used.
         """
         self._deadline = access.deadline
-        context = _tls(access)
-        # Redirects and retries are decided here and in `transfer`, where credentials and deadlines are known.
-        options = {"num_pools": _CONNECTIONS, "maxsize": _CONNECTIONS, "ssl_context": context, "retries": False}
-        self._direct = urllib3.PoolManager(**options)  # type: ignore[arg-type]  # a dictionary has one type of value
-        self._proxies = {
-            scheme: _proxy(address, options) for scheme, address in getproxies().items() if scheme in ("http", "https")
-        }
+        self._tls = tls_context(access)
+        self._proxies = Proxies.from_environment() if proxies else Proxies.none()
+        self._pools = watched_pools(Watchdog(access.deadline))
+        self._direct = self._prepare(urllib3.PoolManager)
+        self._proxied = {proxy: self._through(proxy) for proxy in self._proxies.by_scheme.values()}
 
     def get(self, url: str, what: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Return the answer to a GET; the caller looks at its status, and closes it.
@@ -150,7 +137,7 @@ class Client:
             headers: sent on to another host only as far as they are no credentials.
 
         Raises:
-            LoaderError: SourceUnreachable; SpecInvalid for a redirect that may not be followed.
+            LoaderError: SourceUnreachable; DeadlineExceeded; SpecInvalid for a redirect that may not be followed.
         """
         return self.send("GET", url, what, headers)
 
@@ -162,24 +149,26 @@ class Client:
         Raises:
             LoaderError: as `get`.
         """
-        sent = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", **(headers or {})}
+        # A mapping that knows no case: what the caller gives replaces what stands here.
+        sent = urllib3.HTTPHeaderDict({"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"})
+        for name, value in (headers or {}).items():
+            sent[name] = value
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._send_once(method, url, what, sent, body)
             location = answer.headers.get("location")
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or location is None:
                 return answer
             answer.close()
-            target = urljoin(url, location)
-            sent = _headers_for(url, target, sent, what)
-            url = target
+            url, sent = _follow(url, location, sent, what)
         raise LoaderError(Reason.SPEC_INVALID, f"{what}: more than {MAX_REDIRECTS} redirects")
 
-    def _send_once(self, method: str, url: str, what: str, headers: Mapping[str, str], body: object) -> Answer:
+    def _send_once(self, method: str, url: str, what: str, headers: urllib3.HTTPHeaderDict, body: object) -> Answer:
+        self._deadline.check()
         timeout = Timeout(
             connect=self._deadline.remaining(_CONNECT_SECONDS), read=self._deadline.remaining(_READ_SECONDS)
         )
-        with connection_errors(what):
-            response = self._pool(url).request(
+        with connection_errors(what, self._deadline):
+            response = self._manager(url).request(
                 method,
                 url,
                 headers=headers,
@@ -190,15 +179,37 @@ class Client:
                 decode_content=False,
             )
         lower = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(url, response.status, lower, response, what)
+        return Answer(url, response.status, lower, response, what, self._deadline)
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        parts = urlsplit(url)
-        proxy = self._proxies.get(parts.scheme)
-        return self._direct if proxy is None or proxy_bypass(parts.netloc) else proxy
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        proxy = self._proxies.find(url)
+        return self._direct if proxy is None else self._proxied[proxy]
+
+    def _prepare(self, manager: type[urllib3.PoolManager], **options: object) -> urllib3.PoolManager:
+        # Redirects and retries are decided here and in `transfer`, where credentials and deadlines are known.
+        options |= {"num_pools": _CONNECTIONS, "maxsize": _CONNECTIONS, "ssl_context": self._tls, "retries": False}
+        made = manager(**options)  # type: ignore[arg-type]  # a dictionary has one type of value
+        made.pool_classes_by_scheme = self._pools
+        return made
+
+    def _through(self, proxy: Proxy) -> urllib3.PoolManager:
+        headers = None
+        if proxy.user is not None:
+            headers = urllib3.make_headers(proxy_basic_auth=f"{proxy.user}:{proxy.password}")
+        try:
+            return self._prepare(
+                urllib3.ProxyManager, proxy_url=proxy.url, proxy_headers=headers, proxy_ssl_context=self._tls
+            )
+        except (ValueError, HTTPError) as error:
+            raise LoaderError(Reason.SPEC_INVALID, "the proxy that the environment names is not a URL") from error
 
 
-def _tls(access: Access) -> ssl.SSLContext:
+def tls_context(access: Access) -> ssl.SSLContext:
+    """Return whom to trust: the CA bundle's authorities, or the machine's.
+
+    Raises:
+        LoaderError: SpecInvalid.
+    """
     try:
         return ssl.create_default_context(cafile=access.ca_bundle)
     except (OSError, ssl.SSLError) as error:
@@ -207,47 +218,28 @@ def _tls(access: Access) -> ssl.SSLContext:
         ) from error
 
 
-def _proxy(address: str, options: dict[str, object]) -> urllib3.ProxyManager:
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    credentials = f"{parts.username or ''}:{parts.password or ''}" if parts.username else None
-    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
-    url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+def _follow(url: str, location: str, headers: urllib3.HTTPHeaderDict, what: str) -> tuple[str, urllib3.HTTPHeaderDict]:
+    """Return where a redirect leads, and the headers to send there: no credentials where that is another host."""
     try:
-        return urllib3.ProxyManager(url, proxy_headers=headers, **options)  # type: ignore[arg-type]  # as above
-    except (ValueError, HTTPError) as error:
-        raise LoaderError(Reason.SPEC_INVALID, "the proxy that the environment names is not a URL") from error
-
-
-def _headers_for(url: str, target: str, headers: Mapping[str, str], what: str) -> dict[str, str]:
-    """Return the headers to send on, without credentials where the redirect leads elsewhere."""
-    before, after = urlsplit(url), urlsplit(target)
-    if after.scheme not in ("http", "https") or not after.hostname:
+        target = urljoin(url, location)
+        before, after = urlsplit(url), urlsplit(target)
+        same = _same_host(before, after)
+    except ValueError as error:
+        raise LoaderError(Reason.SPEC_INVALID, f"{what}: the redirect leads to no web address") from error
+    if after.scheme not in _PORTS or not after.hostname:
         raise LoaderError(Reason.SPEC_INVALID, f"{what}: the redirect leads to no web address")
     if before.scheme == "https" and after.scheme == "http":
         raise LoaderError(Reason.SPEC_INVALID, f"{what}: the redirect leads from https to http, where anyone can read")
-    same = (before.scheme, before.netloc) == (after.scheme, after.netloc)
-    return {name: value for name, value in headers.items() if same or name.lower() not in _CREDENTIALS}
+    if same:
+        return target, headers
+    return target, urllib3.HTTPHeaderDict(
+        {name: value for name, value in headers.items() if name.lower() in _TOLD_TO_OTHERS}
+    )
 
 
-@contextmanager
-def connection_errors(what: str) -> Iterator[None]:
-    """Map what urllib3 raises. Its own words are not repeated: they hold URLs, signed ones too."""
-    try:
-        yield
-    except LocationParseError as error:
-        raise LoaderError(Reason.SPEC_INVALID, f"{what}: the address is not a URL") from error
-    except HTTPError as error:
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: {_trouble(error)}") from error
-    except (OSError, ValueError) as error:
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: no connection ({type(error).__name__})") from error
-
-
-def _trouble(error: HTTPError) -> str:
-    cause = getattr(error, "reason", None) or error
-    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError):
-        return "the TLS certificate is not trusted (a CA bundle can be given), or the port speaks no TLS"
-    if isinstance(error, NewConnectionError):
-        return "nothing answers there, or its name is not known"
-    if isinstance(error, HTTPTimeoutError):
-        return "no answer in time"
-    return f"the connection broke off ({type(error).__name__})"
+def _same_host(before: SplitResult, after: SplitResult) -> bool:
+    """Tell whether both are the same server, or the same name's standard ports when only TLS is added."""
+    if before.hostname != after.hostname:
+        return False
+    there = [(parts.scheme, parts.port or _PORTS.get(parts.scheme)) for parts in (before, after)]
+    return there[0] == there[1] or there == list(_PORTS.items())
