@@ -16,6 +16,7 @@ class Relay:
     Attributes:
         endpoint: URL to use in place of the target's.
         cuts: connections that were broken off so far.
+        heard: what callers have said so far.
     """
 
     target: tuple[str, int]
@@ -24,6 +25,7 @@ class Relay:
     when_cut: Callable[[], None]
     listener: socket.socket
     cuts: int = 0
+    heard: bytearray = field(default_factory=bytearray)
     open_sockets: list[socket.socket] = field(default_factory=list)
 
     @property
@@ -40,7 +42,7 @@ class Relay:
     def _relay(self, caller: socket.socket) -> None:
         server = socket.create_connection(self.target)
         self.open_sockets += [caller, server]
-        threading.Thread(target=_copy, args=(caller, server), daemon=True).start()
+        threading.Thread(target=_copy, args=(caller, server, self.heard), daemon=True).start()
         answered = 0
         with suppress(OSError), caller, server:
             while data := server.recv(_CHUNK):
@@ -55,9 +57,10 @@ class Relay:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket, heard: bytearray) -> None:
     with suppress(OSError):
         while data := source.recv(_CHUNK):
+            heard += data
             target.sendall(data)
 
 

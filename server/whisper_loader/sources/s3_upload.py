@@ -9,11 +9,12 @@ from botocore.exceptions import ClientError
 from whisper_contract.uris import S3Source
 from whisper_loader.progress import Meter
 from whisper_loader.sources.base import Access
+from whisper_loader.sources.encryption import Encryption
 from whisper_loader.sources.s3 import make_client
 from whisper_loader.sources.s3_errors import s3_errors
 
 
-def upload(path: Path, destination: S3Source, access: Access, meter: Meter) -> None:
+def upload(path: Path, destination: S3Source, access: Access, meter: Meter, encryption: Encryption) -> None:
     """Upload one file, in parts when it is large.
 
     Raises:
@@ -29,7 +30,9 @@ def upload(path: Path, destination: S3Source, access: Access, meter: Meter) -> N
 
     with s3_errors(str(destination)):
         try:
-            client.upload_file(str(path), destination.bucket, destination.key, Callback=count)
+            client.upload_file(
+                str(path), destination.bucket, destination.key, ExtraArgs=encryption.extra_arguments, Callback=count
+            )
         except S3UploadFailedError as error:
             if isinstance(error.__context__, ClientError):
                 raise error.__context__ from error

@@ -1,20 +1,13 @@
 """The command's face: help that teaches, results on standard output, errors in one sentence."""
 
-import json
 from pathlib import Path
 
-import jsonschema
 import pytest
-import yaml
 
 from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import FAILURES, Reason
-from whisper_contract.uris import S3Source
-from whisper_loader.resource import serving_resource
-from whisper_loader.sources.base import Access
 
-CRD = Path(__file__).parents[3] / "crds" / "whispermodels.yaml"
 COMMANDS = ("pull", "pack", "push", "convert", "verify", "list", "gc", "job")
 
 
@@ -70,22 +63,3 @@ def test_convert_writes_only_into_an_empty_folder(content: str, tmp_path: Path) 
 def test_convert_refuses_what_is_converted_already(published_artifact: Path, tmp_path: Path) -> None:
     done = whisper_model("convert", published_artifact, "-o", tmp_path / "out")
     assert (done.exit_code, "CTranslate2's format already" in done.errors) == (71, True)
-
-
-KEYS = ["small.tar.zst", "Models/Größe XL (v1.2).tar.gz", "2024/03-09.tar", "whisper/" + "long-" * 20 + ".tar", "a/b/"]
-
-
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("access", [Access(), Access(endpoint="https://minio.example:9000", region="eu-central-1")])
-def test_the_resource_that_push_prints_fits_the_custom_resource(key: str, access: Access) -> None:
-    sha256 = None if key.endswith("/") else "0" * 64
-    resource = yaml.safe_load(serving_resource(S3Source("models", key), access, sha256))
-    schema = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    jsonschema.validate(json.loads(json.dumps(resource)), schema)
-    assert resource["spec"]["source"]["s3"]["key"] == key
-    assert set(resource["spec"]) <= set(schema["properties"]["spec"]["properties"])
-    name = resource["metadata"]["name"]
-    assert len(name) <= 40
-    assert name[0].isalpha()
-    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert not name.endswith("-")
