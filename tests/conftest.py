@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.cluster import binaries, packages
 from tests.cluster.errors import ClusterError
@@ -15,6 +16,10 @@ from tests.cluster.images import build_images
 from tests.cluster.runs import termination_unwinds
 
 HERE = Path(__file__).parent
+
+# Machines are shared: how long an example takes says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def _node_packages() -> None:

@@ -18,10 +18,12 @@ _NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 class LoaderError(Exception):
     """A failure that a person can act on: a reason of the contract's table and one sentence, free of secrets."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
+        """`retry_after` is how many seconds the source asked to be left alone, when it did."""
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.retry_after = retry_after
 
     @property
     def failure(self) -> Failure:

@@ -39,12 +39,20 @@ def staging_of_pod(store: Path) -> Staging:
 
 
 def run_step(staging: Staging, work: Callable[[], _T]) -> _T:
-    """Run one step; whatever ends it early, the volume gets its space back: the next attempt starts afresh."""
+    """Run one step. What ends it early gives the volume its space back, unless another pod can go on half-way."""
     try:
         return work()
-    except BaseException:
-        staging.discard()
+    except BaseException as error:
+        if not (staging.can_go_on and _may_pass(error)):
+            staging.discard()
         raise
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Tell whether the same Job's next pod may succeed: after a signal, or a failure that is not permanent."""
+    if isinstance(error, LoaderError):
+        return not error.failure.permanent
+    return not isinstance(error, Exception)
 
 
 def tell_published(step: str, published: Published) -> None:

@@ -6,13 +6,14 @@ In a Job each runs in a container of its own; by hand all three run in one proce
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from whisper_contract.digest import PublishedFile
 from whisper_contract.manifest import Manifest, Provenance
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import Source
 from whisper_loader.errors import LoaderError
-from whisper_loader.fetch import fetch
+from whisper_loader.fetch import Fetch
 from whisper_loader.log import logger
 from whisper_loader.model.ct2 import read_header
 from whisper_loader.model.documents import invalid
@@ -59,11 +60,20 @@ def pull_step(
         logger.info("%s is published already: %s", resolved.identity, artifact.path)
         staging.save(replace(state, format=record.format, published=record.digest))
         return
-    logger.info("pulling %s (%d bytes)", resolved.identity, resolved.size)
-    archive_sha256 = fetch(resolved, staging.source, sha256, meter)
+    logger.info("pulling %s (%s bytes)", resolved.identity, "?" if resolved.size is None else resolved.size)
+    fetched = Fetch(staging.source, staging.journal, meter, access.deadline).run(resolved, sha256)
     folder = top_folder(staging.source)
     found = find_model(entry.name for entry in (staging.source / folder).iterdir() if entry.is_file())
-    staging.save(replace(state, archive_sha256=archive_sha256, format=found.format, model_folder=folder))
+    files = _in_folder(fetched.files, folder)
+    staging.save(
+        replace(state, archive_sha256=fetched.archive_sha256, format=found.format, model_folder=folder, files=files)
+    )
+
+
+def _in_folder(files: dict[str, PublishedFile], folder: str) -> dict[str, tuple[int, str]]:
+    """Return size and sha256 of the files right in `folder`, by name."""
+    paths = {PurePosixPath(path): (file.size, file.sha256) for path, file in files.items()}
+    return {path.name: known for path, known in paths.items() if path.parent == PurePosixPath(folder)}
 
 
 def top_folder(directory: Path) -> str:
@@ -92,8 +102,9 @@ def convert_step(staging: Staging, meter: Meter, quantization: str | None) -> No
     source = staging.source / state.model_folder
     if state.format == ModelFormat.TRANSFORMERS:
         logger.info("converting to CTranslate2 (%s)", quantization or "the checkpoint's own type")
-        convert(source, staging.model, quantization, meter)
-        staging.amend(converter=f"ctranslate2 {version('ctranslate2')}")
+        written = convert(source, staging.model, quantization, meter)
+        files = {file.path: (file.size, file.sha256) for file in written}
+        staging.amend(converter=f"ctranslate2 {version('ctranslate2')}", files=files)
         return
     check_keeps_quantization(source, quantization)
     for name in PUBLISHED_FILES:
@@ -142,7 +153,7 @@ def _artifact_of(staging: Staging, digest: str) -> Artifact:
 def _manifest(staging: Staging, state: State, meter: Meter) -> Manifest:
     facts = validate(staging.model)
     return Manifest(
-        files=hash_files(staging.model, PUBLISHED_FILES, meter),
+        files=_published_files(staging, state, meter),
         format=ModelFormat.CTRANSLATE2,
         quantization=facts.quantization,
         mel_bins=facts.mel_bins,
@@ -151,3 +162,16 @@ def _manifest(staging: Staging, state: State, meter: Meter) -> Manifest:
         converter=state.converter,
         provenance=Provenance(state.source, datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")),
     )
+
+
+def _published_files(staging: Staging, state: State, meter: Meter) -> tuple[PublishedFile, ...]:
+    """Return the model's files; read are only those whose sha256 was not taken on their way here."""
+    sizes = {name: (staging.model / name).stat().st_size for name in PUBLISHED_FILES}
+    known = {
+        name: PublishedFile(name, size, sha256)
+        for name, (size, sha256) in state.files.items()
+        if sizes.get(name) == size
+    }
+    unknown = tuple(name for name in PUBLISHED_FILES if name not in known)
+    found = {file.path: file for file in hash_files(staging.model, unknown, meter)}
+    return tuple((known | found)[name] for name in PUBLISHED_FILES)

@@ -10,7 +10,7 @@ from backports import zstd
 
 from whisper_contract.reasons import Reason
 from whisper_loader.archive.reader import CHUNK, SourceReader
-from whisper_loader.archive.tar import BLOCK, is_header
+from whisper_loader.archive.tar import BLOCK, is_end, is_header
 from whisper_loader.errors import LoaderError
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -41,8 +41,8 @@ class Readable(Protocol):
         """Return up to `size` bytes; none at the end."""
 
 
-def open_tar_stream(reader: SourceReader) -> Readable:
-    """Return the bytes of the tar inside `reader`.
+def open_tar_stream(reader: SourceReader, *, may_be_empty: bool = False) -> Readable:
+    """Return the bytes of the tar inside `reader`; `may_be_empty` for one that may have no members, as some layers do.
 
     Raises:
         LoaderError: UnsupportedFormat, saying what was found instead.
@@ -50,10 +50,12 @@ def open_tar_stream(reader: SourceReader) -> Readable:
     start = reader.peek(BLOCK)
     file = cast("BinaryIO", reader)  # decompressors ask for a file and call nothing but read
     if start.startswith(_ZSTD_MAGIC):
-        return _checked_start(_Decompressed(zstd.ZstdFile(file)), "a zstd file")
+        return _checked_start(_Decompressed(zstd.ZstdFile(file)), "a zstd file", may_be_empty=may_be_empty)
     if start.startswith(_GZIP_MAGIC):
-        return _checked_start(_Decompressed(gzip.GzipFile(fileobj=file, mode="rb")), "a gzip file")
-    if is_header(start):
+        return _checked_start(
+            _Decompressed(gzip.GzipFile(fileobj=file, mode="rb")), "a gzip file", may_be_empty=may_be_empty
+        )
+    if is_header(start) or (may_be_empty and is_end(start)):
         return reader
     raise LoaderError(
         Reason.UNSUPPORTED_FORMAT, f"expected a .tar, .tar.zst or .tar.gz archive and found {_name(start)}"
@@ -83,9 +85,9 @@ class _Decompressed:
             return self._file.read(size)
 
 
-def _checked_start(stream: _Decompressed, container: str) -> Readable:
+def _checked_start(stream: _Decompressed, container: str, *, may_be_empty: bool) -> Readable:
     start = stream.peek_block()
-    if not is_header(start):
+    if not is_header(start) and not (may_be_empty and is_end(start)):
         _read_on(stream)
         raise LoaderError(
             Reason.UNSUPPORTED_FORMAT, f"expected a tar archive inside and found {container} of {_name(start)}"

@@ -1,30 +1,34 @@
 """A source's bytes on their way: counted, hashed and looked ahead into, each once."""
 
-import hashlib
+from typing import Protocol
 
+from whisper_loader.hashing import BackgroundSha256
 from whisper_loader.progress import Meter
 from whisper_loader.sources.base import ByteStream
 
 CHUNK = 1 << 20
 
 
+class Skipping(ByteStream, Protocol):
+    """Bytes of which some need not be fetched, because they are at hand."""
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` bytes."""
+
+
 class SourceReader:
     """Reads a stream; knows the sha256 of all that was read so far."""
 
-    def __init__(self, stream: ByteStream, meter: Meter) -> None:
+    def __init__(self, stream: Skipping, meter: Meter) -> None:
         self._stream = stream
         self._meter = meter
-        self._hash = hashlib.sha256()
+        self._hash = BackgroundSha256()
         self._ahead = b""
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """Return up to `size` bytes; none at the end."""
-        if self._ahead:
-            data, self._ahead = self._ahead[:size], self._ahead[size:]
-            return data
-        data = self._stream.read(size)
-        self._hash.update(data)
-        self._meter.advance(len(data))
+        data = self._fetch(size)
+        self._count(data)
         return data
 
     def peek(self, size: int) -> bytes:
@@ -32,11 +36,21 @@ class SourceReader:
         parts = [self._ahead]
         missing = size - len(self._ahead)
         self._ahead = b""
-        while missing > 0 and (data := self.read(missing)):
+        while missing > 0 and (data := self._stream.read(missing)):
             parts.append(data)
             missing -= len(data)
         self._ahead = b"".join(parts)
         return self._ahead[:size]
+
+    def replay(self, data: bytes) -> None:
+        """Count and hash `data`, which is at hand, in place of the stream's next bytes, which `skip` will pass over."""
+        self._count(data)
+
+    def skip(self, count: int) -> None:
+        """Pass over what was replayed."""
+        ahead = min(count, len(self._ahead))
+        self._ahead = self._ahead[ahead:]
+        self._stream.skip(count - ahead)
 
     def drain(self) -> None:
         """Read to the end, so that the hash is that of all bytes."""
@@ -47,3 +61,18 @@ class SourceReader:
     def sha256(self) -> str:
         """Hex sha256 of what was read; of the whole source after `drain`."""
         return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the stream and of the thread that hashes."""
+        self._stream.close()
+        self._hash.close()
+
+    def _fetch(self, size: int) -> bytes:
+        if not self._ahead:
+            return self._stream.read(size)
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        return data
+
+    def _count(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._meter.advance(len(data))

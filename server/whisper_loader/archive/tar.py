@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from whisper_contract.reasons import Reason
+from whisper_loader.archive.reader import SourceReader
 from whisper_loader.errors import LoaderError
 
 BLOCK = 512
@@ -29,6 +30,10 @@ _KINDS = {
     tarfile.GNUTYPE_SPARSE: "a sparse file",
     tarfile.CONTTYPE: "a contiguous file",
 }
+# Some old programs note the size of what a link leads to, and no content follows.
+_WITHOUT_CONTENT = frozenset(
+    {tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE}
+)
 
 
 class TarStream(Protocol):
@@ -65,6 +70,11 @@ def is_header(block: bytes) -> bool:
     return True
 
 
+def is_end(block: bytes) -> bool:
+    """Tell whether `block` is the mark that ends a tar."""
+    return len(block) == BLOCK and not any(block)
+
+
 class TarReader:
     """Goes through the members of one archive; the content of each is read, or skipped, before the next."""
 
@@ -73,7 +83,7 @@ class TarReader:
         self._content_left = 0
         self._padding = 0
 
-    def members(self, max_headers: int) -> Iterator[Member]:
+    def members(self, max_headers: int, /) -> Iterator[Member]:
         """Yield each member.
 
         Raises:
@@ -94,13 +104,30 @@ class TarReader:
             yield member
         raise LoaderError(Reason.UNSAFE_ARCHIVE, f"the archive has more than {max_headers} members")
 
-    def read_content(self, size: int) -> bytes:
+    def read_content(self, size: int, /) -> bytes:
         """Return up to `size` bytes of the current member's content; none at its end."""
         data = self._stream.read(min(size, self._content_left)) if self._content_left else b""
         if self._content_left and not data:
             raise CutShortError
         self._content_left -= len(data)
         return data
+
+    def replay_content(self, data: bytes, /) -> None:
+        """Take `data`, which is at hand, for the next bytes of the content."""
+        self._replayable().replay(data)
+
+    def skip_content(self, size: int, /) -> None:
+        """Pass over what was replayed."""
+        if size > self._content_left:
+            raise CutShortError
+        self._replayable().skip(size)
+        self._content_left -= size
+
+    def _replayable(self) -> SourceReader:
+        """Return the stream, which is the source itself: of a compressed archive no file is ever kept."""
+        if not isinstance(self._stream, SourceReader):
+            raise TypeError("only a plain tar has a journal")
+        return self._stream
 
     def _next_header(self) -> tarfile.TarInfo | None:
         """Return the next header, or None at the mark that ends the archive."""
@@ -109,7 +136,7 @@ class TarReader:
         self._read_exactly(self._padding)
         self._padding = 0
         block = self._read_exactly(BLOCK)
-        if not any(block):
+        if is_end(block):
             return None
         try:
             return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -150,7 +177,7 @@ def _member(header: tarfile.TarInfo, extended: dict[str, str]) -> Member:
         oddity = f"of the unknown type {header.type!r}"
     if any(key.startswith("GNU.sparse.") for key in extended):
         oddity = "a sparse file"
-    size = 0 if header.isdir() else int(extended.get("size", header.size))
+    size = 0 if header.type in _WITHOUT_CONTENT else int(extended.get("size", header.size))
     if size < 0:
         raise CutShortError
     return Member(name, size, header.isdir(), oddity)

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from whisper_contract.digest import PublishedFile
 from whisper_contract.reasons import Reason
+from whisper_loader.archive.content import Content, write_content
 from whisper_loader.archive.decompress import Readable, damaged
 from whisper_loader.archive.reader import CHUNK
 from whisper_loader.archive.tar import CutShortError, Member, TarReader
 from whisper_loader.errors import LoaderError
+from whisper_loader.store.journal import Journal
 
 _MAX_COMPONENT_BYTES = 255
 _MAX_PATH_BYTES = 1024
@@ -40,18 +44,38 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def untar(stream: Readable, target: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Write what `stream` holds below `target`, which exists and is empty, and read the stream to its end.
+def untar(
+    stream: Readable, target: Path, journal: Journal, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, PublishedFile]:
+    """Write what `stream` holds below `target`, and read the stream to its end; return its files by path.
+
+    `target` exists, and holds nothing but what `journal` knows; that is taken over.
 
     Raises:
         LoaderError: UnsafeArchive, naming the member; ChecksumMismatch for a damaged archive.
         OSError: of the volume.
     """
+    return extract(TarReader(stream), stream, target, journal, limits)
+
+
+class Members(Content, Protocol):
+    """What goes through members; the content is that of the current one."""
+
+    def members(self, max_members: int, /) -> Iterator[Member]:
+        """Yield each member."""
+
+
+def extract(
+    members: Members, stream: Readable, target: Path, journal: Journal, limits: Limits
+) -> dict[str, PublishedFile]:
+    """Write `members`, all or some of what the tar in `stream` holds; otherwise as `untar`."""
     root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         with _damage():
-            _Untar(TarReader(stream), root, limits).run()
+            untar = _Untar(members, root, journal, limits)
+            untar.run()
             _drain(stream, limits)
+            return untar.files
     finally:
         os.close(root)
 
@@ -74,9 +98,11 @@ def _drain(stream: Readable, limits: Limits) -> None:
 
 
 class _Untar:
-    def __init__(self, reader: TarReader, root: int, limits: Limits) -> None:
+    def __init__(self, reader: Members, root: int, journal: Journal, limits: Limits) -> None:
+        self.files: dict[str, PublishedFile] = {}
         self._reader = reader
         self._root = root
+        self._journal = journal
         self._limits = limits
         self._bytes_left = limits.content_bytes
 
@@ -87,14 +113,14 @@ class _Untar:
                 continue
             self._bytes_left -= member.size
             if self._bytes_left < 0:
-                raise _unsafe(member, f"brings the content above the limit of {self._limits.content_bytes} bytes")
+                raise unsafe(member, f"brings the content above the limit of {self._limits.content_bytes} bytes")
             self._write(member, parts)
 
     def _write(self, member: Member, parts: tuple[str, ...]) -> None:
         folders = parts if member.is_directory else parts[:-1]
         with self._folder(member, folders) as folder:
             if not member.is_directory:
-                self._write_file(member, parts[-1], folder)
+                self._write_file(member, parts, folder)
 
     @contextmanager
     def _folder(self, member: Member, parts: tuple[str, ...]) -> Iterator[int]:
@@ -109,15 +135,14 @@ class _Untar:
         finally:
             os.close(folder)
 
-    def _write_file(self, member: Member, name: str, folder: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _write_file(self, member: Member, parts: tuple[str, ...], folder: int) -> None:
+        path = "/".join(parts)
+        if path in self.files:
+            raise unsafe(member, "is there twice")
         try:
-            descriptor = os.open(name, flags, 0o644, dir_fd=folder)
-        except FileExistsError as error:
-            raise _unsafe(member, "is there twice") from error
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            while data := self._reader.read_content(CHUNK):
-                _write_all(file.fileno(), data)
+            self.files[path] = write_content(self._reader, path, self._journal, folder, parts[-1])
+        except (FileExistsError, IsADirectoryError) as error:
+            raise unsafe(member, "is there twice") from error
 
 
 def _enter(member: Member, part: str, folder: int) -> int:
@@ -126,13 +151,7 @@ def _enter(member: Member, part: str, folder: int) -> int:
     try:
         return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except NotADirectoryError as error:
-        raise _unsafe(member, f"uses the file {part!r} as a folder") from error
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+        raise unsafe(member, f"uses the file {part!r} as a folder") from error
 
 
 def safe_parts(member: Member) -> tuple[str, ...]:
@@ -147,17 +166,17 @@ def safe_parts(member: Member) -> tuple[str, ...]:
             if "link" in member.oddity
             else ""
         )
-        raise _unsafe(member, f"is {member.oddity}{link}")
+        raise unsafe(member, f"is {member.oddity}{link}")
     name = member.name
     if name.startswith("/"):
-        raise _unsafe(member, "has an absolute path")
+        raise unsafe(member, "has an absolute path")
     if any(ord(character) < _FIRST_PRINTABLE or ord(character) == _DELETE for character in name):
-        raise _unsafe(member, "has a control character in its name")
+        raise unsafe(member, "has a control character in its name")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts:
-        raise _unsafe(member, "climbs out of the archive with ..")
+        raise unsafe(member, "climbs out of the archive with ..")
     if not parts and not member.is_directory:
-        raise _unsafe(member, "is a file without a name")
+        raise unsafe(member, "is a file without a name")
     _check_lengths(member, parts)
     return parts
 
@@ -166,12 +185,13 @@ def _check_lengths(member: Member, parts: tuple[str, ...]) -> None:
     try:
         lengths = [len(part.encode()) for part in parts]
     except UnicodeEncodeError as error:
-        raise _unsafe(member, "has a name that is not UTF-8") from error
+        raise unsafe(member, "has a name that is not UTF-8") from error
     if len(parts) > _MAX_DEPTH or sum(lengths) > _MAX_PATH_BYTES or max(lengths, default=0) > _MAX_COMPONENT_BYTES:
-        raise _unsafe(member, "has a path that is too long or too deep")
+        raise unsafe(member, "has a path that is too long or too deep")
 
 
-def _unsafe(member: Member, what: str) -> LoaderError:
+def unsafe(member: Member, what: str) -> LoaderError:
+    """Return the error for a member that no archive of a model has."""
     shown = ascii(member.name)[1:-1]
     if len(shown) > _SHOWN_NAME:
         shown = shown[:_SHOWN_NAME] + "…"

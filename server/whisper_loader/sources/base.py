@@ -1,7 +1,7 @@
 """What a source offers to the rest of the loader, and what it is given to reach it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from whisper_loader.deadline import Deadline
@@ -18,21 +18,37 @@ class ByteStream(Protocol):
         """Give back the connection or the file."""
 
 
+class OpenRange(Protocol):
+    """Starts reading a file of a source."""
+
+    def __call__(self, start: int, stop: int | None, /) -> ByteStream:
+        """Return the bytes from `start` to before `stop`, or to the end, of exactly the content that was resolved.
+
+        Called from several threads at once. One try: `transfer` is what tries again.
+
+        Raises:
+            LoaderError: SourceChanged for other content; SourceUnreachable, with the source's Retry-After, for what may
+                pass; any other reason for what will not.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """One file of a source, not read yet.
 
     Attributes:
         name: without folders.
-        size: in bytes.
-        open: starts reading it; can be called again.
+        size: in bytes; None when the source does not say.
+        open: starts reading it.
+        ranged: whether reading can start in the middle; otherwise `open` is only called with 0 and None.
         sha256: what the source promises, in hex; None when it promises nothing.
         git_blob: the id that git would give to the content, when that is what the source promises.
     """
 
     name: str
-    size: int
-    open: Callable[[], ByteStream]
+    size: int | None
+    open: OpenRange
+    ranged: bool = True
     sha256: str | None = None
     git_blob: str | None = None
 
@@ -45,16 +61,20 @@ class Resolved:
         identity: names exactly this content (a version, an ETag, a commit), without credentials.
         files: one archive, or the files of a model.
         is_archive: which of the two.
+        image_path: set when the files are neither, but the layers of an image, the uppermost first: the folder of it that
+            is meant.
     """
 
     identity: str
     files: tuple[SourceFile, ...]
     is_archive: bool
+    image_path: str | None = None
 
     @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
+    def size(self) -> int | None:
+        """Bytes of all files, or None when that is not known."""
+        sizes = [file.size for file in self.files if file.size is not None]
+        return sum(sizes) if len(sizes) == len(self.files) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,7 @@ class Access:
         region: S3's.
         anonymous: ask without credentials even where some are at hand.
         secret: the mounted Secret; None leaves it to the provider's usual chain (environment, files, cloud identity).
+        ca_bundle: PEM file of authorities to trust in place of the machine's.
         deadline: bounds every wait.
     """
 
@@ -73,4 +94,5 @@ class Access:
     region: str | None = None
     anonymous: bool = False
     secret: SecretFolder | None = None
+    ca_bundle: Path | None = None
     deadline: Deadline = field(default_factory=Deadline)

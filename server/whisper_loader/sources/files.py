@@ -6,8 +6,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import FileSource
@@ -46,15 +46,17 @@ def _file(path: Path, status: os.stat_result) -> SourceFile:
     return SourceFile(path.name, status.st_size, partial(_open, path, status))
 
 
-def _open(path: Path, resolved: os.stat_result) -> ByteStream:
+def _open(path: Path, resolved: os.stat_result, start: int, _stop: int | None) -> ByteStream:
     with file_errors(path):
-        return _File(path, path.open("rb"), resolved)
+        file = path.open("rb", buffering=0)
+        file.seek(start)
+        return _File(path, file, resolved)
 
 
 class _File:
     """A file that must stay as it was resolved."""
 
-    def __init__(self, path: Path, file: BinaryIO, resolved: os.stat_result) -> None:
+    def __init__(self, path: Path, file: FileIO, resolved: os.stat_result) -> None:
         self._path = path
         self._file = file
         self._resolved = resolved
@@ -62,9 +64,8 @@ class _File:
     def read(self, size: int, /) -> bytes:
         with file_errors(self._path):
             data = self._file.read(size)
-            if not data:
-                self._check_unchanged()
-            return data
+            self._check_unchanged()
+            return data or b""
 
     def _check_unchanged(self) -> None:
         now = os.fstat(self._file.fileno())

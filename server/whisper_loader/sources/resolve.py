@@ -1,7 +1,7 @@
 """The one door to all kinds of sources."""
 
 from whisper_contract.reasons import Reason
-from whisper_contract.uris import FileSource, HuggingFaceSource, S3Source, Source, SourceURIError, parse_source
+from whisper_contract.uris import FileSource, HuggingFaceSource, S3Source, Source, SourceURIError, parse_source, shown
 from whisper_loader.errors import LoaderError
 from whisper_loader.sources import files
 from whisper_loader.sources.base import Access, Resolved
@@ -30,3 +30,5 @@ def resolve(source: Source, access: Access) -> Resolved:
             return hugging_face.resolve(source, access)
         case FileSource():
             return files.resolve(source, access)
+        case _:
+            raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{shown(source)}: this kind of source can't be pulled")

@@ -24,8 +24,9 @@ from whisper_loader.model.layout import find_model
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.retrying import ResumingStream, retry
 from whisper_loader.sources.s3_errors import s3_errors
+from whisper_loader.transfer.parts import PARTS
+from whisper_loader.transfer.retry import retry
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,11 +49,12 @@ def resolve(source: S3Source, access: Access) -> Resolved:
 
 
 def make_client(access: Access) -> "S3Client":
-    """Return a client with the credentials that `access` leads to. It does not retry: `retrying` does."""
+    """Return a client with the credentials that `access` leads to. It does not retry: `transfer` does."""
     config = Config(
         connect_timeout=access.deadline.remaining(_CONNECT_SECONDS),
         read_timeout=access.deadline.remaining(_READ_SECONDS),
         retries={"total_max_attempts": 1},
+        max_pool_connections=PARTS + 1,
         signature_version=UNSIGNED if access.anonymous else None,
         # A service under an address of its own seldom has one more for each bucket.
         s3={"addressing_style": "path" if access.endpoint else "auto"},
@@ -109,8 +111,7 @@ class _Version:
 
 
 def _resolve_object(client: "S3Client", source: S3Source, access: Access) -> Resolved:
-    # GET rather than HEAD: only its errors have a body that says why.
-    reply = retry(lambda: _get(client, str(source), _parameters(source)), access.deadline)
+    reply = retry(lambda: _get_start(client, source), access.deadline)
     reply["Body"].close()
     version_id = reply.get("VersionId")
     version = _Version(
@@ -118,10 +119,27 @@ def _resolve_object(client: "S3Client", source: S3Source, access: Access) -> Res
         key=source.key,
         etag=reply["ETag"].strip('"'),
         version_id=None if version_id == "null" else version_id,
-        size=reply["ContentLength"],
+        size=_whole_size(reply),
     )
     name = source.key.rpartition("/")[2]
-    return Resolved(version.identity, (_file(client, name, version, access),), is_archive=True)
+    return Resolved(version.identity, (_file(client, name, version),), is_archive=True)
+
+
+def _get_start(client: "S3Client", source: S3Source) -> dict[str, Any]:
+    """GET of one byte, rather than HEAD: only the errors of GET have a body that says why."""
+    try:
+        return _get(client, str(source), {**_parameters(source), "Range": "bytes=0-0"})
+    except LoaderError as error:
+        if error.reason is not Reason.SOURCE_CHANGED:
+            raise
+        # 416: an empty object has no first byte.
+        return _get(client, str(source), _parameters(source))
+
+
+def _whole_size(reply: dict[str, Any]) -> int:
+    """``Content-Range: bytes 0-0/SIZE``; a service that knows no ranges answers with the whole."""
+    size = reply.get("ContentRange", "").rpartition("/")[2]
+    return int(size) if size.isdecimal() else int(reply["ContentLength"])
 
 
 def _parameters(source: S3Source) -> dict[str, Any]:
@@ -140,7 +158,7 @@ def _resolve_prefix(client: "S3Client", source: S3Source, access: Access) -> Res
     if not listed:
         raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: there are no objects below this prefix")
     names = find_model(listed).names
-    files = tuple(_file(client, name, listed[name], access) for name in names)
+    files = tuple(_file(client, name, listed[name]) for name in names)
     lines = "".join(f"{name}\0{listed[name].etag}\0{listed[name].size}\n" for name in sorted(names))
     return Resolved(f"{source}#files={hashlib.sha256(lines.encode()).hexdigest()}", files, is_archive=False)
 
@@ -157,15 +175,18 @@ def _list(client: "S3Client", source: S3Source) -> dict[str, _Version]:
     }
 
 
-def _file(client: "S3Client", name: str, version: _Version, access: Access) -> SourceFile:
-    open_at = partial(_open_at, client, version)
-    return SourceFile(name, version.size, lambda: ResumingStream(open_at, version.size, access.deadline))
+def _file(client: "S3Client", name: str, version: _Version) -> SourceFile:
+    return SourceFile(name, version.size, partial(_open, client, version))
 
 
-def _open_at(client: "S3Client", version: _Version, offset: int) -> ByteStream:
+def _open(client: "S3Client", version: _Version, start: int, stop: int | None) -> ByteStream:
     source = S3Source(version.bucket, version.key, version.version_id)
-    ranged = {"Range": f"bytes={offset}-"} if offset else {}
-    reply = _get(client, str(source), {**_parameters(source), "IfMatch": f'"{version.etag}"', **ranged})
+    last = version.size if stop is None else stop
+    ranged = {"Range": f"bytes={start}-{last - 1}", "IfMatch": f'"{version.etag}"'}
+    reply = _get(client, str(source), {**_parameters(source), **ranged})
+    if reply["ContentLength"] != last - start:
+        reply["Body"].close()
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: the service does not answer with the range asked for")
     return _Body(str(source), reply["Body"])
 
 

@@ -29,7 +29,7 @@ _REASONS = (
     ),
     (Reason.UNAUTHORIZED, {"XAdminUserNotFound"}),  # versitygw's word for InvalidAccessKeyId
     (Reason.UNAUTHORIZED, {"InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "AllAccessDisabled"}),
-    (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412"}),
+    (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412", "InvalidRange", "416"}),
     (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
 )
 _REASON_BY_CODE = {code: reason for reason, codes in _REASONS for code in codes}

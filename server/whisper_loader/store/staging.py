@@ -3,18 +3,21 @@
 <staging>/source/      what was pulled
 <staging>/model/       what is to be published
 <staging>/state.json   what the steps tell one another
+<staging>/journal.json how far the pull has come, for the pod that goes on when this one dies
 """
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from whisper_contract.reasons import Reason
 from whisper_contract.store import staging_path
 from whisper_loader.errors import LoaderError
 from whisper_loader.store.durable import write_atomically
+from whisper_loader.store.journal import JOURNAL
 
 _STATE = "state.json"
 _BY_HAND = "by-hand"
@@ -32,6 +35,7 @@ class State:
         model_folder: where the model lies, relative to `source/` ("." or the archive's top folder).
         quantization: that was asked for.
         converter: program that made model.bin, when it was this one.
+        files: size and hex sha256 of what lies in `model_folder` as it was pulled, by name.
         published: hex digest, when an earlier pull has published all this already; the other steps have nothing to do.
     """
 
@@ -42,6 +46,7 @@ class State:
     model_folder: str = "."
     quantization: str | None = None
     converter: str | None = None
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
     published: str | None = None
 
 
@@ -67,11 +72,31 @@ class Staging:
     def model(self) -> Path:
         return self.path / "model"
 
+    @property
+    def journal(self) -> Path | None:
+        """Where the pull notes how far it has come; None by hand, where nobody goes on."""
+        return None if self._job.name.startswith(_BY_HAND) else self.path / JOURNAL
+
     def prepare(self) -> None:
-        """Make the folder anew. What dead pods of the same Job have left goes: a Job runs one pod at a time."""
-        self.discard()
+        """Make the folder anew, or of what a dead pod of the same Job has left: a Job runs one pod at a time."""
+        journals = [pod / JOURNAL for pod in self._pods() if (pod / JOURNAL).is_file()]
+        newest = max(journals, key=lambda journal: journal.stat().st_mtime, default=None)
+        for pod in self._pods():
+            if newest is None or pod != newest.parent:
+                shutil.rmtree(pod, ignore_errors=True)
+        if newest is not None and newest.parent != self.path:
+            newest.parent.rename(self.path)
+        shutil.rmtree(self.model, ignore_errors=True)
         for folder in (self.source, self.model):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another pod of the same Job would find something to go on with."""
+        return self.journal is not None and self.journal.is_file()
+
+    def _pods(self) -> list[Path]:
+        return [entry for entry in self._job.iterdir() if entry.is_dir()] if self._job.is_dir() else []
 
     def discard(self) -> None:
         """Remove the folder, and those of the same Job's other pods."""
@@ -92,8 +117,8 @@ class Staging:
         except (FileNotFoundError, ValueError, TypeError) as error:
             raise LoaderError(Reason.INTERNAL_ERROR, f"{self.path} has no state from the step before") from error
 
-    def amend(self, **changes: str | None) -> State:
+    def amend(self, **changes: Any) -> State:
         """Change some of the state's fields and return it."""
-        state = replace(self.load(), **changes)  # type: ignore[arg-type]  # fields are checked by replace itself
+        state = replace(self.load(), **changes)
         self.save(state)
         return state

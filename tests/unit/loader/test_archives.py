@@ -12,7 +12,7 @@ from tests.support.tars import compressed, plain
 from whisper_contract.reasons import Reason
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
-from whisper_loader.fetch import fetch
+from whisper_loader.fetch import Fetch
 from whisper_loader.progress import LineDisplay, Meter
 from whisper_loader.sources.base import Resolved, SourceFile
 
@@ -27,8 +27,10 @@ def meter() -> Meter:
 
 
 def pull(content: bytes, target: Path, sha256: str | None = None) -> str | None:
-    file = SourceFile("model.archive", len(content), lambda: io.BytesIO(content))
-    return fetch(Resolved("test", (file,), is_archive=True), target, sha256, meter())
+    file = SourceFile("model.archive", len(content), lambda start, stop: io.BytesIO(content[start:stop]))
+    return (
+        Fetch(target, None, meter(), Deadline()).run(Resolved("test", (file,), is_archive=True), sha256).archive_sha256
+    )
 
 
 def reason_of(content: bytes, target: Path, sha256: str | None = None) -> tuple[Reason, str]:

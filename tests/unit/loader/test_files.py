@@ -47,7 +47,7 @@ def test_a_directory_is_known_by_the_model_in_it_and_not_by_what_lies_beside(tmp
 def test_a_file_that_is_written_to_while_it_is_read_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "model.tar"
     path.write_bytes(b"first")
-    stream = resolved(path).files[0].open()
+    stream = resolved(path).files[0].open(0, None)
     assert stream.read(100) == b"first"
     path.write_bytes(b"other")
     os.utime(path, ns=(1, 1))

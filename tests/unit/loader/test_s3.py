@@ -13,10 +13,12 @@ from tests.support.tars import archive, member
 from whisper_contract.manifest import Manifest
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import S3Source, parse_source
+from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources import s3 as s3_source
 from whisper_loader.sources.base import Access, Resolved
+from whisper_loader.transfer.parts import PartsReader
 
 KEY = "small.tar.zst"
 
@@ -63,7 +65,7 @@ def resolve(s3: S3Server, uri: str, secret: Path) -> Resolved:
 
 
 def read(resolved: Resolved) -> bytes:
-    stream = resolved.files[0].open()
+    stream = PartsReader(resolved.files[0], Deadline())
     content = b""
     while data := stream.read(1000):
         content += data

@@ -15,6 +15,7 @@ from whisper_contract.reasons import Reason
 from whisper_loader.archive.tar import MAX_EXTENDED_HEADER
 from whisper_loader.archive.untar import Limits, untar
 from whisper_loader.errors import LoaderError
+from whisper_loader.store.journal import Journal
 
 GOOD = member("model.bin", b"weights")
 
@@ -27,7 +28,7 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 def refused(content: bytes, target: Path, limits: Limits | None = None) -> LoaderError:
     with pytest.raises(LoaderError) as raised:
-        untar(io.BytesIO(content), target, limits or Limits())
+        untar(io.BytesIO(content), target, Journal.none(), limits or Limits())
     return raised.value
 
 
@@ -101,7 +102,12 @@ def test_too_many_members_are_refused(tmp_path: Path) -> None:
 
 
 def test_exactly_as_many_members_as_allowed_are_taken(tmp_path: Path) -> None:
-    untar(io.BytesIO(archive(*[member(f"file-{index}") for index in range(10)])), tmp_path, Limits(members=10))
+    untar(
+        io.BytesIO(archive(*[member(f"file-{index}") for index in range(10)])),
+        tmp_path,
+        Journal.none(),
+        Limits(members=10),
+    )
     assert len(tree(tmp_path)) == 10
 
 
@@ -152,20 +158,20 @@ def test_long_names_of_both_dialects_are_understood(tmp_path: Path) -> None:
     name = "folder-" + "n" * 120 + "/" + "f" * 120
     gnu = member("././@LongLink", name.encode() + b"\0", tarfile.GNUTYPE_LONGNAME) + member("cut", b"gnu")
     pax = pax_member("cut", b"pax", {"path": name + "x", "mtime": "1.5", "comment": "ünï"})
-    untar(io.BytesIO(archive(gnu, pax)), tmp_path)
+    untar(io.BytesIO(archive(gnu, pax)), tmp_path, Journal.none())
     assert {path: content for path, content in tree(tmp_path).items() if content} == {name: b"gnu", name + "x": b"pax"}
 
 
 def test_a_global_header_as_git_archive_writes_it_is_passed_over(tmp_path: Path) -> None:
     comment = member("pax_global_header", b"52 comment=0123456789012345678901234567890123456789\n", tarfile.XGLTYPE)
-    untar(io.BytesIO(archive(comment, GOOD)), tmp_path)
+    untar(io.BytesIO(archive(comment, GOOD)), tmp_path, Journal.none())
     assert tree(tmp_path) == {"model.bin": b"weights"}
 
 
 def test_files_and_folders_get_their_usual_modes_whatever_the_archive_says(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
-        untar(io.BytesIO(archive(member("a/x", b"x", mode=0o6777))), tmp_path)
+        untar(io.BytesIO(archive(member("a/x", b"x", mode=0o6777))), tmp_path, Journal.none())
     finally:
         os.umask(before)
     assert (tmp_path / "a/x").stat().st_mode & 0o7777 == 0o644
@@ -182,7 +188,7 @@ def test_either_all_files_come_out_as_they_went_in_or_the_archive_is_refused(con
         target = Path(folder, "target")
         target.mkdir()
         try:
-            untar(io.BytesIO(plain(list(contents.items()))), target)
+            untar(io.BytesIO(plain(list(contents.items()))), target, Journal.none())
         except LoaderError as error:
             assert error.reason is Reason.UNSAFE_ARCHIVE  # noqa: PT017  (success is right, too)
         else:
@@ -199,7 +205,7 @@ def test_no_bytes_whatever_write_outside_or_crash(noise: bytes, at: int) -> None
         target = Path(folder, "target")
         target.mkdir()
         try:
-            untar(io.BytesIO(content + END), target, Limits(members=50, content_bytes=1 << 20))
+            untar(io.BytesIO(content + END), target, Journal.none(), Limits(members=50, content_bytes=1 << 20))
         except LoaderError as error:
             assert error.reason in (Reason.UNSAFE_ARCHIVE, Reason.CHECKSUM_MISMATCH)  # noqa: PT017  (success is right, too)
         assert [path.name for path in Path(folder).iterdir()] == ["target"]

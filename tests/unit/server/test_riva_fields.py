@@ -1,7 +1,7 @@
 """Every field of Riva's RecognitionConfig is honoured, accepted without effect, or refused: one row each."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 import grpc
@@ -84,7 +84,11 @@ async def test_field_is_accepted_without_effect(served: Served, field: str) -> N
     plain, changed = served.engine.requests
     assert response == plain_response
     assert np.array_equal(plain.samples, changed.samples)
-    assert replace(changed, samples=plain.samples) == plain
+    assert beside_samples(changed) == beside_samples(plain)
+
+
+def beside_samples(request: TranscriptionRequest) -> dict[str, object]:
+    return {field.name: getattr(request, field.name) for field in fields(request) if field.name != "samples"}
 
 
 @pytest.mark.parametrize("field", REFUSED)
