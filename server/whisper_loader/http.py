@@ -111,19 +111,15 @@ class Answer:
 class Client:
     """Asks servers. Used from several threads."""
 
-    def __init__(self, access: Access, *, proxies: bool = True) -> None:
+    def __init__(self, access: Access) -> None:
         """Take proxies from the environment, and the authorities to trust from `access`.
-
-        Args:
-            access: says when to stop, and whom to trust.
-            proxies: whether there can be any between here and the servers.
 
         Raises:
             LoaderError: SpecInvalid for a CA bundle or a proxy that can't be used.
         """
         self._deadline = access.deadline
         self._tls = tls_context(access)
-        self._proxies = Proxies.from_environment() if proxies else Proxies.none()
+        self._proxies = Proxies.from_environment()
         self._pools = watched_pools(Watchdog(access.deadline))
         self._direct = self._prepare(urllib3.PoolManager)
         self._proxied = {proxy: self._through(proxy) for proxy in self._proxies.by_scheme.values()}

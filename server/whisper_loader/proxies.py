@@ -49,11 +49,6 @@ class Proxies:
         proxies = {scheme: _parse(scheme, variables[scheme]) for scheme in _PORTS if scheme in variables}
         return cls(proxies, tuple(entry.strip().lower() for entry in variables.get("no", "").split(",")))
 
-    @classmethod
-    def none(cls) -> "Proxies":
-        """Return what reaches every host itself, whatever the environment says."""
-        return cls({}, ())
-
     def find(self, url: str) -> Proxy | None:
         """Return the proxy to ask for `url`, an http(s) URL with a host; None to ask the host itself."""
         parts = urlsplit(url)
