@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.set_up()
     os.umask(_UMASK)  # servers read what is published as another user
     signal.signal(signal.SIGTERM, _end_quietly)
-    parsed = _parser().parse_args(arguments)
+    parsed = build_parser().parse_args(arguments)
     try:
         parsed.run(parsed)
     except KeyboardInterrupt:
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(
         prog="whisper-model",
         description="Brings Whisper models into a store that transcription servers read, and packs and uploads them.",

@@ -64,7 +64,7 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "pull.timeoutSeconds": (60, ["1h", 1.5]),
     "pull.proxy.httpProxy": ("http://proxy.example.com:3128", NO_PROXIES),
     "pull.proxy.httpsProxy": ("https://10.0.0.1:3128/", NO_PROXIES),
-    "pull.proxy.noProxy": (".svc,10.0.0.1,example.com", ["a, b", "a\nb"]),
+    "pull.proxy.noProxy": (".svc, 10.0.0.0/8,example.com", ["a\nb"]),
     "pull.caBundleRef.name": (NAME, NO_NAMES),
     "pull.caBundleRef.key": ("company_ca.pem", ["../ca.crt", "a/b", ".ca", ""]),
     "podSecurityContext.runAsUser": (1, [0, "nobody"]),

@@ -1,4 +1,4 @@
-"""The examples, as people copy them: a real API server takes every one, and each is told of in the list."""
+"""The examples and the pages' snippets, as people copy them: a real API server takes every one."""
 
 from pathlib import Path
 
@@ -6,10 +6,13 @@ import pytest
 import yaml
 
 from tests.cluster.control_plane import ControlPlane
+from tests.support.pages import fenced, sections
 from tests.support.whispermodels import read_crd
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+SNIPPETS = {heading: text for heading, section in sections("sources.md").items() for text in fenced(section, "yaml")}
+STRICTLY = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +24,15 @@ def control_plane_with_crd(control_plane: ControlPlane) -> ControlPlane:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 def test_an_example_is_taken_without_a_warning(control_plane_with_crd: ControlPlane, example: Path) -> None:
-    strictly = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
-    said = control_plane_with_crd.kubectl("apply", f"--filename={example}", *strictly)
+    said = control_plane_with_crd.kubectl("apply", f"--filename={example}", *STRICTLY)
+    assert "whispermodel.stt.whisper-operator.io/" in said
+
+
+@pytest.mark.parametrize("heading", SNIPPETS)
+def test_a_snippet_of_the_sources_page_is_taken_without_a_warning(
+    control_plane_with_crd: ControlPlane, heading: str
+) -> None:
+    said = control_plane_with_crd.kubectl("apply", "--filename=-", *STRICTLY, stdin=SNIPPETS[heading])
     assert "whispermodel.stt.whisper-operator.io/" in said
 
 
