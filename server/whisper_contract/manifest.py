@@ -94,7 +94,11 @@ class Manifest:
             raise ManifestError(f"not JSON: {error}") from error
         if not isinstance(document, dict) or document.get("v") != VERSION:
             raise ManifestError(f"not a manifest of version {VERSION}")
-        manifest = _read(document)
+        try:
+            manifest = _read(document)
+            manifest.to_json()
+        except UnicodeEncodeError as error:  # JSON can spell half a character
+            raise ManifestError("it has text that can't be written") from error
         if document.get("digest") != format_digest(manifest.digest):
             raise ManifestError("its digest is not that of the files it lists")
         return manifest
@@ -127,7 +131,7 @@ def _read_file(entry: Any) -> PublishedFile:
     file = PublishedFile(_field(entry, "path", str), _field(entry, "size", int), _field(entry, "sha256", str))
     if file.size < 0 or not is_hex_digest(file.sha256):
         raise ManifestError(f"files: {file.path!r} has no proper size and sha256")
-    if file.path.startswith("/") or not file.path or ".." in file.path.split("/"):
+    if file.path.startswith("/") or not file.path.isprintable() or {"", ".."} & set(file.path.split("/")):
         raise ManifestError(f"files: {file.path!r} is not a path inside the artifact")
     return file
 

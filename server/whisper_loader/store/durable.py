@@ -6,6 +6,7 @@ everything works, and a power cut can undo it; without the second nothing can be
 
 import errno
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -21,14 +22,19 @@ _NO_FSYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF})
 _NO_RENAME = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EXDEV, errno.EPERM, errno.EINVAL, errno.EMFILE})
 
 
-def flush(descriptor: int) -> None:
-    """Wait until what was written to an open file is on the disk, where the file system can promise that."""
+def flush(descriptor: int, how: Callable[[int], None] = os.fsync) -> bool:
+    """Wait until what was written to an open file is on the disk; return whether the file system can promise that.
+
+    `how` may be os.fdatasync, where only the content matters.
+    """
     try:
-        os.fsync(descriptor)
+        how(descriptor)
     except OSError as error:
         if error.errno not in _NO_FSYNC:
             raise
         _warn_of_power_cuts()
+        return False
+    return True
 
 
 @cache  # so that it is said once

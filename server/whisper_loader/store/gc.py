@@ -126,11 +126,11 @@ class Collector:
 def _take_away(path: Path, staging: Path) -> Outcome | None:
     taken = staging / f"removed-{uuid4().hex}"
     asked_for = _last_asked_for(path)
+    touch(path)  # so that no other run takes from this one what has been renamed
     try:
         rename(path, taken)
     except FileNotFoundError:
         return None
-    touch(taken)  # so that another run does not take it from this one
     if _last_asked_for(taken) != asked_for and _put_back(taken, path):
         return Outcome.SPARED
     return Outcome.REMOVED if remove(taken) else Outcome.HELD

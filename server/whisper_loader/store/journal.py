@@ -1,6 +1,7 @@
 """How far a pull has come, so that the next pod goes on where this one died.
 
 Only bytes that are safely on the volume are noted: fdatasync comes first, in a thread of its own, while more arrive.
+Where the file system has no fdatasync nothing is noted.
 """
 
 import json
@@ -9,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from whisper_loader.store.durable import write_atomically
+from whisper_loader.store.durable import flush, write_atomically
 
 JOURNAL = "journal.json"
 CHECKPOINT_BYTES = 64 << 20
@@ -73,14 +74,15 @@ class Journal:
 
 def _write(path: Path, descriptor: int, text: str) -> None:
     try:
-        os.fdatasync(descriptor)
+        safe = flush(descriptor, os.fdatasync)
     finally:
         os.close(descriptor)
-    write_atomically(path, text.encode())
+    if safe:
+        write_atomically(path, text.encode())
 
 
 def _read(path: Path, identity: str) -> dict[str, int]:
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         document = json.loads(path.read_bytes())
         if document["identity"] == identity:
             return {str(name): int(size) for name, size in document["files"].items()}

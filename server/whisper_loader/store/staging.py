@@ -114,7 +114,7 @@ class Staging:
         """
         try:
             return State(**json.loads((self.path / _STATE).read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError) as error:
+        except (FileNotFoundError, ValueError, TypeError, RecursionError) as error:
             raise LoaderError(Reason.INTERNAL_ERROR, f"{self.path} has no state from the step before") from error
 
     def amend(self, **changes: Any) -> State:

@@ -14,13 +14,9 @@ import pytest
 
 from tests.support.loader import COMMAND, Job, environment, whisper_model
 from tests.support.models import SPEECH_MODEL
-from whisper_contract.digest import PublishedFile
-from whisper_contract.manifest import Manifest, Provenance
-from whisper_loader.hashing import sha256_of
+from tests.support.stores import FILES, contents, prepare
 from whisper_loader.store import artifacts, records
 from whisper_loader.store.artifacts import find_artifact, publish
-
-FILES = {"model.bin": b"weights" * 1000, "config.json": b"{}"}
 
 # Publishes in a process of its own; says when it begins so that it can be killed at any moment.
 PUBLISH = """
@@ -33,24 +29,6 @@ manifest = Manifest.from_json(Path(prepared.parent, "wanted.json").read_bytes())
 print("ready", flush=True)
 publish(store, prepared, manifest)
 """
-
-
-def prepare(store: Path, name: str, files: dict[str, bytes] | None = None) -> tuple[Path, Manifest]:
-    """Write a prepared model into a staging folder; return it with its manifest."""
-    folder = store / "staging" / name / "0" / "model"
-    folder.mkdir(parents=True)
-    contents = FILES if files is None else files
-    for path, content in contents.items():
-        (folder / path).write_bytes(content)
-    published = tuple(PublishedFile(path, len(contents[path]), sha256_of(folder / path)) for path in sorted(contents))
-    provenance = Provenance(f"file:///{name}", "2026-01-01T00:00:00Z")
-    manifest = Manifest(published, "ctranslate2", "float16", 80, ("en",), False, None, provenance)
-    (folder.parent / "wanted.json").write_bytes(manifest.to_json())
-    return folder, manifest
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    return {entry.name: entry.read_bytes() for entry in path.iterdir() if entry.name != "manifest.json"}
 
 
 def test_an_artifact_is_whole_and_found_by_its_digest(store: Path) -> None:
