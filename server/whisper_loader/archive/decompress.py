@@ -1,14 +1,14 @@
 """Tells an archive's compression from its first bytes and takes it off; the border for what decompressors raise."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol, cast
+from typing import Protocol, cast
 
 from backports import zstd
+from isal import isal_zlib
 
 from whisper_contract.reasons import Reason
+from whisper_loader.archive.frames import FrameReader, GzipDecoder
 from whisper_loader.archive.reader import CHUNK, SourceReader
 from whisper_loader.archive.tar import BLOCK, is_end, is_header
 from whisper_loader.errors import LoaderError
@@ -16,6 +16,8 @@ from whisper_loader.errors import LoaderError
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_READ_ON = 8 << 30
+# isal's stub calls its error class an exception.
+_DAMAGE: tuple[type[Exception], ...] = (cast("type[Exception]", isal_zlib.error), zstd.ZstdError)
 # Seen often enough in place of an archive to be called by name.
 _KNOWN = (
     (b"PK\x03\x04", "a zip archive"),
@@ -48,13 +50,12 @@ def open_tar_stream(reader: SourceReader, *, may_be_empty: bool = False) -> Read
         LoaderError: UnsupportedFormat, saying what was found instead.
     """
     start = reader.peek(BLOCK)
-    file = cast("BinaryIO", reader)  # decompressors ask for a file and call nothing but read
     if start.startswith(_ZSTD_MAGIC):
-        return _checked_start(_Decompressed(zstd.ZstdFile(file)), "a zstd file", may_be_empty=may_be_empty)
-    if start.startswith(_GZIP_MAGIC):
         return _checked_start(
-            _Decompressed(gzip.GzipFile(fileobj=file, mode="rb")), "a gzip file", may_be_empty=may_be_empty
+            _Decompressed(FrameReader(reader, zstd.ZstdDecompressor)), "a zstd file", may_be_empty=may_be_empty
         )
+    if start.startswith(_GZIP_MAGIC):
+        return _checked_start(_Decompressed(FrameReader(reader, GzipDecoder)), "a gzip file", may_be_empty=may_be_empty)
     if is_header(start) or (may_be_empty and is_end(start)):
         return reader
     raise LoaderError(
@@ -65,8 +66,8 @@ def open_tar_stream(reader: SourceReader, *, may_be_empty: bool = False) -> Read
 class _Decompressed:
     """Decompressed bytes, with the start read ahead."""
 
-    def __init__(self, file: gzip.GzipFile | zstd.ZstdFile) -> None:
-        self._file = file
+    def __init__(self, frames: FrameReader) -> None:
+        self._frames = frames
         self._start = b""
 
     def peek_block(self) -> bytes:
@@ -82,7 +83,7 @@ class _Decompressed:
 
     def _read(self, size: int) -> bytes:
         with damage_errors():
-            return self._file.read(size)
+            return self._frames.read(size)
 
 
 def _checked_start(stream: _Decompressed, container: str, *, may_be_empty: bool) -> Readable:
@@ -116,7 +117,7 @@ def damage_errors() -> Iterator[None]:
         yield
     except EOFError as error:
         raise damaged("it is cut short") from error
-    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+    except _DAMAGE as error:
         raise damaged("its own checks fail while it is decompressed") from error
 
 

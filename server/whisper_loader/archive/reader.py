@@ -23,7 +23,8 @@ class SourceReader:
         self._stream = stream
         self._meter = meter
         self._hash = BackgroundSha256()
-        self._ahead = b""
+        # A view, so that many small reads of one chunk do not copy what is left each time.
+        self._ahead = memoryview(b"")
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """Return up to `size` bytes; none at the end."""
@@ -33,14 +34,9 @@ class SourceReader:
 
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer at the end, and leave them to be read."""
-        parts = [self._ahead]
-        missing = size - len(self._ahead)
-        self._ahead = b""
-        while missing > 0 and (data := self._stream.read(missing)):
-            parts.append(data)
-            missing -= len(data)
-        self._ahead = b"".join(parts)
-        return self._ahead[:size]
+        while len(self._ahead) < size and (data := self._stream.read(CHUNK)):
+            self._ahead = memoryview(bytes(self._ahead) + data)
+        return bytes(self._ahead[:size])
 
     def replay(self, data: bytes) -> None:
         """Count and hash `data`, which is at hand, in place of the stream's next bytes, which `skip` will pass over."""
@@ -69,9 +65,12 @@ class SourceReader:
 
     def _fetch(self, size: int) -> bytes:
         if not self._ahead:
-            return self._stream.read(size)
-        data, self._ahead = self._ahead[:size], self._ahead[size:]
-        return data
+            data = self._stream.read(CHUNK)
+            if len(data) <= size:
+                return data
+            self._ahead = memoryview(data)
+        taken, self._ahead = self._ahead[:size], self._ahead[size:]
+        return bytes(taken)
 
     def _count(self, data: bytes) -> None:
         self._hash.update(data)
