@@ -1,7 +1,16 @@
 """The one door to all kinds of sources."""
 
 from whisper_contract.reasons import Reason
-from whisper_contract.uris import FileSource, HuggingFaceSource, S3Source, Source, SourceURIError, parse_source, shown
+from whisper_contract.uris import (
+    FileSource,
+    HTTPSource,
+    HuggingFaceSource,
+    S3Source,
+    Source,
+    SourceURIError,
+    parse_source,
+    shown,
+)
 from whisper_loader.errors import LoaderError
 from whisper_loader.sources import files
 from whisper_loader.sources.base import Access, Resolved
@@ -28,6 +37,10 @@ def resolve(source: Source, access: Access) -> Resolved:
             from whisper_loader.sources import hugging_face  # noqa: PLC0415  (its client takes as long)
 
             return hugging_face.resolve(source, access)
+        case HTTPSource():
+            from whisper_loader.sources import http_source  # noqa: PLC0415  (urllib3 is not free to import)
+
+            return http_source.resolve(source, access)
         case FileSource():
             return files.resolve(source, access)
         case _:

@@ -95,5 +95,9 @@ def upload(path: Path, destination: Source, access: Access, meter: Meter, encryp
             from whisper_loader.sources import s3_upload  # noqa: PLC0415  (boto3 takes half a second to import)
 
             s3_upload.upload(path, destination, access, meter, encryption)
+        case HTTPSource():
+            from whisper_loader.sources import http_upload  # noqa: PLC0415  (urllib3 is not free to import)
+
+            http_upload.upload(path, destination, access, meter)
         case _:
             raise LoaderError(Reason.SPEC_INVALID, f"{shown(destination)}: a push goes to {DESTINATIONS}")

@@ -1,0 +1,154 @@
+"""An archive at a URL: of any web server, artifact store or signed address.
+
+A first request for one byte tells the content's size, its version, and whether parts can be asked for. Every answer
+after it must be of the same version, whether the server heeds If-Match or not.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from whisper_contract.reasons import Reason
+from whisper_contract.uris import HTTPSource
+from whisper_loader.errors import LoaderError
+from whisper_loader.http import Answer, Client
+from whisper_loader.log import logger
+from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.sources.http_secret import request_headers
+from whisper_loader.sources.http_version import Version, parse_content_range, parse_length, parse_version
+from whisper_loader.transfer.retry import retry
+
+# Taken as it comes, as `curl -o` does, since a sha256 is of these bytes: many servers say gzip of a file that is a .gz.
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "zstd"})
+# Parameters that say who may read, and not what is read: signatures of AWS, Google, Azure and CloudFront.
+_SIGNATURE_PREFIXES = ("x-amz-", "x-goog-")
+_SIGNATURE = frozenset(
+    {
+        *("awsaccesskeyid", "expires", "googleaccessid", "key-pair-id", "policy", "signature"),
+        *("se", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr", "sr", "srt", "ss", "st", "sv"),
+    }
+)
+_REFUSED = "these credentials, or none, may not read it, or the signed address has expired"
+_HINTS = {
+    HTTPStatus.UNAUTHORIZED.value: (Reason.UNAUTHORIZED, _REFUSED),
+    HTTPStatus.FORBIDDEN.value: (Reason.UNAUTHORIZED, _REFUSED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """A URL and how to ask for it."""
+
+    source: HTTPSource
+    client: Client
+    credentials: dict[str, str]
+
+    def get(self, headers: dict[str, str]) -> Answer:
+        """Return the server's answer.
+
+        Raises:
+            LoaderError: for any but a whole or a part; UnsupportedFormat when the body is encoded in an unknown way.
+        """
+        what = self.source.without_query
+        answer = self.client.get(self.source.url, what, {**self.credentials, **headers})
+        if not answer.ok:
+            raise answer.failure(_HINTS)
+        encoding = answer.headers.get("content-encoding", "").strip().lower()
+        if encoding not in _ENCODINGS:
+            answer.close()
+            message = f"{what}: the server encodes it in a way that was not asked for (Content-Encoding)"
+            raise LoaderError(Reason.UNSUPPORTED_FORMAT, message)
+        return answer
+
+
+def resolve(source: HTTPSource, access: Access) -> Resolved:
+    """Return what is behind the URL now.
+
+    Raises:
+        LoaderError: SourceNotFound, Unauthorized, SecretKeyMissing, SourceUnreachable, SpecInvalid, UnsupportedFormat.
+    """
+    address = _Address(source, Client(access), request_headers(access))
+    version, ranged = retry(lambda: _look(address), access.deadline)
+    read = partial(_open_range, address, version) if ranged else partial(_open_whole, address, version)
+    file = SourceFile(_name(source), version.size, read, ranged=ranged)
+    return Resolved(_identity(source, version), (file,), is_archive=True)
+
+
+def _look(address: _Address) -> tuple[Version, bool]:
+    """Return the version, and whether it can be read in parts."""
+    what = address.source.without_query
+    try:
+        answer = address.get({"Range": "bytes=0-0"})
+    except LoaderError as error:
+        if error.reason is not Reason.SOURCE_CHANGED:
+            raise
+        # Nobody said yet what it was: the server has no first byte to give.
+        raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{what}: the file is empty") from error
+    answer.close()
+    if answer.status == HTTPStatus.OK:
+        return parse_version(answer.headers, parse_length(answer.headers)), False
+    part = parse_content_range(answer.headers)
+    if part is None or part.start != 0:
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: the server answers with another range than asked for")
+    version = parse_version(answer.headers, part.total)
+    return version, version.is_known and version.size is not None
+
+
+def _identity(source: HTTPSource, version: Version) -> str:
+    fragment = version.fragment if version.is_known else _unknown(source, version)
+    query = _query_digest(source)
+    return f"{source.without_query}#{fragment}{'' if query is None else f'&query={query}'}"
+
+
+def _unknown(source: HTTPSource, version: Version) -> str:
+    now = datetime.now(UTC)
+    logger.warning(
+        "%s: the server gives neither a strong ETag nor Last-Modified and size: it is pulled anew each time",
+        source.without_query,
+    )
+    return f"size={'unknown' if version.size is None else version.size}&read={now:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _query_digest(source: HTTPSource) -> str | None:
+    """Return what tells apart two contents behind one path; the query itself is nobody's to see."""
+    pairs = parse_qsl(urlsplit(source.url).query, keep_blank_values=True)
+    kept = [(name, value) for name, value in pairs if not _is_signature(name.lower())]
+    return hashlib.sha256(repr(kept).encode()).hexdigest()[:12] if kept else None
+
+
+def _is_signature(name: str) -> bool:
+    return name in _SIGNATURE or name.startswith(_SIGNATURE_PREFIXES)
+
+
+def _name(source: HTTPSource) -> str:
+    parts = urlsplit(source.url)
+    return unquote(parts.path).rpartition("/")[2] or parts.netloc
+
+
+def _open_range(address: _Address, version: Version, start: int, stop: int | None) -> ByteStream:
+    last = "" if stop is None else stop - 1
+    answer = address.get({"Range": f"bytes={start}-{last}", **version.conditions})
+    part = parse_content_range(answer.headers) if answer.status == HTTPStatus.PARTIAL_CONTENT else None
+    size = parse_length(answer.headers) if part is None else part.total
+    _check_same(address, answer, version, size)
+    if part is None or part.start != start:
+        answer.close()
+        message = f"{answer.what}: the server answers with another range than asked for"
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, message)
+    return answer
+
+
+def _open_whole(address: _Address, version: Version, _start: int, _stop: int | None) -> ByteStream:
+    answer = address.get(version.conditions)
+    _check_same(address, answer, version, parse_length(answer.headers))
+    return answer
+
+
+def _check_same(address: _Address, answer: Answer, version: Version, size: int | None) -> None:
+    if not version.agrees(parse_version(answer.headers, size)):
+        answer.close()
+        message = f"{address.source.without_query}: it was replaced while it was being read"
+        raise LoaderError(Reason.SOURCE_CHANGED, message)

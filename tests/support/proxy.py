@@ -1,0 +1,123 @@
+"""A forward proxy on this machine: CONNECT for https, whole URLs for http, Basic credentials when it wants them."""
+
+import base64
+import http.client
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+_CHUNK = 64 * 1024
+_HOP_BY_HOP = frozenset({"proxy-authorization", "proxy-connection", "connection", "keep-alive", "transfer-encoding"})
+
+
+@dataclass
+class ForwardProxy:
+    """The proxy as tests see it.
+
+    Attributes:
+        address: host and port.
+        credentials: user:password that it wants; None for an open one.
+        refuses: status that CONNECT is answered with; 200 to connect.
+        asked: what it was asked for: CONNECT host:port, or the method and the URL.
+        headers: names in lower case of what it was sent.
+    """
+
+    address: str = ""
+    credentials: str | None = None
+    refuses: int = 200
+    asked: list[str] = field(default_factory=list)
+    headers: list[set[str]] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def start(cls, credentials: str | None = None) -> Iterator["ForwardProxy"]:
+        """Serve until the block ends."""
+        proxy = cls(credentials=credentials)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
+        server.daemon_threads = True
+        proxy.address = f"127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            server.shutdown()
+            server.socket.close()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: ClassVar[ForwardProxy]
+    protocol_version = "HTTP/1.1"
+
+    def do_CONNECT(self) -> None:
+        if not self._admit():
+            return
+        if self.proxy.refuses != http.client.OK:
+            self._say(self.proxy.refuses)
+            return
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port))) as target:
+            self.send_response(200)
+            self.end_headers()
+            _tunnel(self.connection, target)
+        self.close_connection = True
+
+    def do_GET(self) -> None:
+        if not self._admit():
+            return
+        url = urlsplit(self.path)
+        connection = http.client.HTTPConnection(url.netloc)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        path = url.path + (f"?{url.query}" if url.query else "")
+        length = int(self.headers.get("Content-Length", 0))
+        connection.request(self.command, path, body=self.rfile.read(length) or None, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {*_HOP_BY_HOP, "content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        connection.close()
+
+    do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815  (the base's names)
+
+    def _admit(self) -> bool:
+        self.proxy.asked.append(f"{self.command} {self.path}")
+        self.proxy.headers.append({name.lower() for name in self.headers})
+        if self.proxy.credentials is not None:
+            wanted = f"Basic {base64.b64encode(self.proxy.credentials.encode()).decode()}"
+            if self.headers.get("Proxy-Authorization") != wanted:
+                self._say(407)
+                return False
+        return True
+
+    def _say(self, status: int) -> None:
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
+        """Stay quiet: `ForwardProxy.asked` has it."""
+
+
+def _tunnel(caller: socket.socket, target: socket.socket) -> None:
+    others = {caller: target, target: caller}
+    with suppress(OSError):
+        while True:
+            for ready in select.select(list(others), [], [])[0]:
+                data = ready.recv(_CHUNK)
+                if not data:
+                    return
+                others[ready].sendall(data)
