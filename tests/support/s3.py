@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.cluster.binaries import versitygw
+from tests.cluster.certificates import Authority, KeyPair
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,6 +36,7 @@ class S3Server:
         access_key: id of the user's key.
         secret_key: the user's key.
         log: what the server says: a line for each request.
+        ca: the authority behind its certificate; None for plain HTTP.
     """
 
     host: str
@@ -42,15 +44,21 @@ class S3Server:
     access_key: str
     secret_key: str
     log: Path
+    ca: Path | None = None
 
     @classmethod
     @contextmanager
-    def start(cls, host: str = "127.0.0.1", port: int | None = None) -> Iterator["S3Server"]:
+    def start(
+        cls, host: str = "127.0.0.1", port: int | None = None, authority: Authority | None = None
+    ) -> Iterator["S3Server"]:
         """Start a server with versioned buckets at `host`, on a free port unless one is named; stop it at the end."""
         program = versitygw()
         with tempfile.TemporaryDirectory(prefix="whisper-s3-") as folder:
-            server = cls(host, port or _free_port(host), "test-access-key", secrets.token_hex(20), Path(folder, "log"))
-            process = server._launch(program, Path(folder))
+            port = port or _free_port(host)
+            ca = None if authority is None else authority.certificate
+            server = cls(host, port, "test-access-key", secrets.token_hex(20), Path(folder, "log"), ca)
+            keys = None if authority is None else authority.issue("s3", addresses=[host])
+            process = server._launch(program, Path(folder), keys)
             try:
                 server._wait_until_ready(process)
                 yield server
@@ -60,7 +68,7 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{'http' if self.ca is None else 'https'}://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,6 +83,7 @@ class S3Server:
             region_name=REGION,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            verify=None if self.ca is None else str(self.ca),
             config=Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 2}),
         )
 
@@ -91,12 +100,13 @@ class S3Server:
         body = content if isinstance(content, bytes) else content.read_bytes()
         self.client().put_object(Bucket=bucket, Key=key, Body=body)
 
-    def _launch(self, program: Path, folder: Path) -> subprocess.Popen[bytes]:
+    def _launch(self, program: Path, folder: Path, keys: KeyPair | None) -> subprocess.Popen[bytes]:
         buckets, versions = folder / "buckets", folder / "versions"
         buckets.mkdir()
         versions.mkdir()
         address = f"{self.host}:{self.port}"
-        command: list[str | Path] = [program, "--port", address, "posix", "--versioning-dir", versions, buckets]
+        tls: list[str | Path] = [] if keys is None else ["--cert", keys.certificate, "--key", keys.key]
+        command: list[str | Path] = [program, "--port", address, *tls, "posix", "--versioning-dir", versions, buckets]
         environment = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         with self.log.open("wb") as log:
             return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

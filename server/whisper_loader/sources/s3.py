@@ -66,7 +66,8 @@ def make_client(access: Access) -> "S3Client":
     with s3_errors("the S3 client"):
         session = _session(None if access.anonymous else access.secret)
         region = access.region or session.region_name or "us-east-1"
-        return session.client("s3", config=config, endpoint_url=endpoint, region_name=region)
+        verify = None if access.ca_bundle is None else str(access.ca_bundle)
+        return session.client("s3", config=config, endpoint_url=endpoint, region_name=region, verify=verify)
 
 
 def _session(secret: SecretFolder | None) -> boto3.session.Session:

@@ -13,6 +13,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import SSLError as BotoSSLError
 from urllib3.exceptions import HTTPError as ConnectionBrokenError
 
 from whisper_contract.reasons import Reason
@@ -66,6 +67,9 @@ def s3_errors(what: str) -> Iterator[None]:
         raise _from_reply(what, error) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
+    except BotoSSLError as error:
+        sentence = "the TLS certificate is not trusted (a CA bundle can be given), or the port speaks no TLS"
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: {sentence}") from error
     except (
         BotoConnectionError,
         HTTPClientError,

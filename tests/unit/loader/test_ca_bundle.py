@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.certificates import Authority
+from tests.support.archives import Archives
 from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
+from tests.support.s3 import S3Server
 from whisper_contract.reasons import Reason
 from whisper_loader import ca_bundle
 from whisper_loader.errors import LoaderError
@@ -51,3 +54,16 @@ def test_in_a_pod_it_is_said_what_to_create(
     with pytest.raises(LoaderError, match=said) as raised:
         ca_bundle.check_ca_bundle(mount / "ca.crt")
     assert raised.value.reason is Reason.SPEC_INVALID
+
+
+def test_s3_behind_a_companys_own_authority(archives: Archives, store: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    with S3Server.start(authority=authority) as server:
+        server.create_bucket("models")
+        server.put("models", "small.tar", archives.whole(".tar"))
+        pull = ("pull", "s3://models/small.tar", "--store", store, "--endpoint", server.endpoint)
+        refused = whisper_model(*pull, "--timeout", "30", env=server.environment)
+        assert refused.exit_code == 1
+        assert "the TLS certificate is not trusted (a CA bundle can be given)" in refused.errors
+        pulled = whisper_model(*pull, "--ca-bundle", authority.certificate, env=server.environment)
+        assert pulled.exit_code == 0, pulled.errors
