@@ -120,6 +120,19 @@ def test_a_volume_whose_server_went_away_is_tried_again(store: Path) -> None:
     assert not list(store.glob("artifacts/*"))
 
 
+def test_gc_needs_no_space_itself(store: Path) -> None:
+    digest = "0" * 64
+    script = (
+        'mount -t tmpfs -o size=1m tmpfs "$0" && mkdir -p "$0/staging" "$0/artifacts/$2" && '
+        '! head -c 2M /dev/zero 2>/dev/null > "$0/artifacts/$2/model.bin" && '
+        '"$1" gc --store "$0" --keep-none --grace 0 && find "$0" -type f'
+    )
+    own_user = [] if os.getuid() == 0 else ["--map-root-user"]
+    command: list[str | Path] = ["unshare", "--mount", *own_user, "sh", "-c", script, store, COMMAND, digest]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"freed {1 << 20} bytes"), done.stderr
+
+
 def test_what_is_mounted_upon_is_left_for_a_later_gc(store: Path) -> None:
     (store / "staging" / "dead" / "pod").mkdir(parents=True)
     script = 'mount -t tmpfs tmpfs "$0/staging/dead/pod" && "$1" gc --store "$0" --keep-none --grace 0'
