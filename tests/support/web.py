@@ -73,15 +73,15 @@ class Web:
 
     @classmethod
     @contextmanager
-    def start(cls, tls: ssl.SSLContext | None = None) -> Iterator["Web"]:
-        """Serve until the block ends."""
+    def start(cls, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator["Web"]:
+        """Serve at `host` until the block ends."""
         web = cls()
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"web": web}))
+        server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"web": web}))
         server.daemon_threads = True
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         web.port = server.server_port
-        web.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{web.port}"
+        web.url = f"{'http' if tls is None else 'https'}://{host}:{web.port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

@@ -3,6 +3,8 @@
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import (
     FileSource,
+    GCSSource,
+    GoogleDriveSource,
     HTTPSource,
     HuggingFaceSource,
     S3Source,
@@ -33,6 +35,14 @@ def resolve(source: Source, access: Access) -> Resolved:
             from whisper_loader.sources import s3  # noqa: PLC0415  (boto3 takes half a second to import)
 
             return s3.resolve(source, access)
+        case GCSSource():
+            from whisper_loader.sources import gcs  # noqa: PLC0415  (google-auth takes a third of a second)
+
+            return gcs.resolve(source, access)
+        case GoogleDriveSource():
+            from whisper_loader.sources import google_drive  # noqa: PLC0415  (google-auth, again)
+
+            return google_drive.resolve(source, access)
         case HuggingFaceSource():
             from whisper_loader.sources import hugging_face  # noqa: PLC0415  (its client takes as long)
 

@@ -95,6 +95,10 @@ def upload(path: Path, destination: Source, access: Access, meter: Meter, encryp
             from whisper_loader.sources import s3_upload  # noqa: PLC0415  (boto3 takes half a second to import)
 
             s3_upload.upload(path, destination, access, meter, encryption)
+        case GCSSource():
+            from whisper_loader.sources import gcs_upload  # noqa: PLC0415  (google-auth takes a third of a second)
+
+            gcs_upload.upload(path, destination, access, meter)
         case HTTPSource():
             from whisper_loader.sources import http_upload  # noqa: PLC0415  (urllib3 is not free to import)
 

@@ -262,7 +262,7 @@ def test_push_takes_a_folder_as_an_archive_or_file_by_file(key: str, s3: S3Serve
     [
         (SPEECH_MODEL, "s3://absent/model.tar", 64),
         (SPEECH_MODEL, "s3://models/model.zip", 2),
-        (SPEECH_MODEL, "hf://org/name", 2),
+        (SPEECH_MODEL, "gdrive://1AbC_d-EfGhIj", 2),
         (SPEECH_MODEL / "absent.tar", "s3://models/model.tar", 64),
     ],
 )

@@ -8,10 +8,12 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.support.hub import Hub
 from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.pages import commands, fenced, rows, sections
 from tests.support.s3 import S3Server
+from tests.support.web import Page, Web
 from tests.support.whispermodels import schema
 from whisper_contract.reasons import FAILURES
 from whisper_loader.cli import build_parser
@@ -75,6 +77,22 @@ def test_packing_and_pulling_by_hand(folder: Path) -> None:
 
 def test_a_directory(folder: Path) -> None:
     run(folder, "volume", {})
+
+
+def test_http(folder: Path) -> None:
+    (folder / "login").mkdir()
+    (folder / "login" / "token").write_text("a-token\n")
+    with Web.start() as web:
+        web.serve("/models/my-whisper.tar.zst", Page(wants={"Authorization": "Bearer a-token"}))
+        run(folder, "http", {"https://artifacts.example.com": web.url})
+
+
+def test_huggingface(folder: Path, hub: Hub) -> None:
+    files = {path.name: path.read_bytes() for path in SPEECH_MODEL.iterdir()}
+    hub.add("my-org/my-whisper", files, private=True)
+    pull = commands(PAGE["huggingFace"], "whisper-model")[-1]
+    done = whisper_model(*pull, cwd=folder, env={"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.token})
+    assert done.exit_code == 0, done.errors
 
 
 def test_s3(folder: Path, s3: S3Server) -> None:
