@@ -91,11 +91,17 @@ class Api:
         Raises:
             LoaderError: by `meanings`; SourceUnreachable.
         """
-        url = f"{self.base}{path}?{urlencode(parameters)}"
-        answer = self.client.get(url, what, {**self.authorize(), **(headers or {})})
+        answer = self.ask(path, what, parameters, headers)
         if not answer.ok:
             raise failure(answer, self.meanings)
         return answer
+
+    def ask(
+        self, path: str, what: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return an answer, whatever its status; LoaderError SourceUnreachable, Unauthorized when there is none."""
+        url = f"{self.base}{path}?{urlencode(parameters)}"
+        return self.client.get(url, what, {**self.authorize(), **(headers or {})})
 
 
 def no_api(what: str) -> LoaderError:
