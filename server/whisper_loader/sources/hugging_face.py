@@ -1,55 +1,34 @@
 """A repository on the Hugging Face Hub, or on a server that speaks the Hub's protocol.
 
 The revision becomes a commit first, and every file is read at that commit and checked against what the Hub says of it.
-The client library's cache is not used: it can return a stale folder with a mere warning, and it checks no content.
+The client library answers what a repository holds; its cache is not used: it can return a stale folder with a mere
+warning, and it checks no content. The bytes come by the loader's own HTTP client, in parts.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import httpx2
-from huggingface_hub import HfApi, constants, get_session, hf_hub_url
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # documented
-from huggingface_hub.utils import logging as hub_logging
+from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.errors import LoaderError
+from whisper_loader.http import Answer, Client
 from whisper_loader.model.layout import find_model
 from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
-from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.retrying import ResumingStream, retry
+from whisper_loader.sources.http_version import parse_content_range
+from whisper_loader.sources.hub_client import GATED, HUB_STATUSES, connect, hub_errors
+from whisper_loader.transfer.retry import retry
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
-# What the library takes: a token, False for none, None for the one that the machine is logged in with.
-_Token = str | bool | None
-
 _TIMEOUT_SECONDS = 60.0
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Repository:
-    """A repository at one commit, and how to ask for its files."""
-
-    source: HuggingFaceSource
-    endpoint: str
-    token: _Token
-    access: Access
+# How storage says that the time of a signed address is over: S3 and CloudFront, or a store that forgot the address.
+_EXPIRED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
 def resolve(source: HuggingFaceSource, access: Access) -> Resolved:
@@ -58,116 +37,116 @@ def resolve(source: HuggingFaceSource, access: Access) -> Resolved:
     Raises:
         LoaderError: SourceNotFound, Unauthorized, SecretKeyMissing, SourceUnreachable, SpecInvalid, UnsupportedFormat.
     """
-    # Its warnings repeat URLs, signed ones too; what matters of them arrives here as an error.
-    hub_logging.set_verbosity(logging.CRITICAL)
-    endpoint = check_endpoint(access.endpoint or constants.ENDPOINT)
-    token = _token(access)
-    info = retry(lambda: _info(source, endpoint, token, access), access.deadline)
+    api = connect(access)
+    info = retry(lambda: _info(api, source, access), access.deadline)
     commit = HuggingFaceSource(source.repo, info.sha or source.revision)
-    repository = _Repository(commit, endpoint, token, access)
+    repository = _Repository(commit, str(api.endpoint), build_hf_headers(token=api.token), Client(access))
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     files = tuple(_file(repository, siblings[name]) for name in find_model(siblings).names)
     return Resolved(str(commit), files, is_archive=False)
 
 
-def _token(access: Access) -> _Token:
-    if access.anonymous:
-        return False
-    if access.secret is None:
-        return None
-    token = access.secret.get("token")
-    if token is None:
-        raise access.secret.missing("token")
-    return token
-
-
-def _info(source: HuggingFaceSource, endpoint: str, token: _Token, access: Access) -> "ModelInfo":
+def _info(api: HfApi, source: HuggingFaceSource, access: Access) -> "ModelInfo":
     timeout = access.deadline.remaining(_TIMEOUT_SECONDS)
     with hub_errors(source):
-        api = HfApi(endpoint=endpoint, token=token)
         return api.model_info(source.repo, revision=source.revision, files_metadata=True, timeout=timeout)
 
 
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository at one commit, and how to ask for its files."""
+
+    source: HuggingFaceSource
+    endpoint: str
+    headers: dict[str, str]
+    client: Client
+
+
 def _file(repository: _Repository, sibling: "RepoSibling") -> SourceFile:
-    size = sibling.size or 0
-    open_at = partial(_open_at, repository, sibling.rfilename)
+    lfs = sibling.lfs
+    file = _File(repository, sibling.rfilename, sibling.size)
     return SourceFile(
         name=sibling.rfilename,
-        size=size,
-        open=lambda: ResumingStream(open_at, size, repository.access.deadline),
-        sha256=None if sibling.lfs is None else sibling.lfs.sha256,
-        git_blob=sibling.blob_id if sibling.lfs is None else None,
+        size=sibling.size,
+        open=file.open,
+        # Small files come from git, which the Hub does not serve in parts.
+        ranged=lfs is not None and sibling.size is not None,
+        sha256=None if lfs is None else lfs.sha256,
+        git_blob=sibling.blob_id if lfs is None else None,
     )
 
 
-def _open_at(repository: _Repository, name: str, offset: int) -> ByteStream:
-    source = repository.source
-    url = hf_hub_url(source.repo, name, revision=source.revision, endpoint=repository.endpoint)
-    headers = {**build_hf_headers(token=repository.token), "Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    timeout = repository.access.deadline.remaining(_TIMEOUT_SECONDS)
-    with hub_errors(source):
-        client = get_session()
-        response = client.send(client.build_request("GET", url, headers=headers, timeout=timeout), stream=True)
-        if response.is_error:
-            response.read()
-        hf_raise_for_status(response)
-    if offset and response.status_code != httpx2.codes.PARTIAL_CONTENT:
-        response.close()
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: broke off, and the server can't go on from the middle")
-    return _Body(source, response)
+@dataclass(slots=True)
+class _File:
+    """One file at the commit.
 
+    Attributes:
+        signed: where storage has it, as the Hub last said; parts after the first ask there, until it expires.
+    """
 
-class _Body:
-    """A response's bytes, with the client's errors mapped."""
+    repository: _Repository
+    name: str
+    size: int | None
+    signed: str | None = field(default=None, repr=False)
 
-    def __init__(self, source: HuggingFaceSource, response: httpx2.Response) -> None:
-        self._source = source
-        self._response = response
-        self._chunks = response.iter_raw(_CHUNK)
-        self._rest = b""
+    def open(self, start: int, stop: int | None, /) -> ByteStream:
+        """Return the bytes from `start` to before `stop`."""
+        whole = start == 0 and stop in (None, self.size)
+        headers = {} if whole else {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
+        answer = self._from_storage(headers) or self._from_hub(headers)
+        self._check_part(answer, start)
+        return answer
 
-    def read(self, size: int, /) -> bytes:
-        if not self._rest:
-            with hub_errors(self._source):
-                self._rest = next(self._chunks, b"")
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
+    def _from_storage(self, headers: dict[str, str]) -> Answer | None:
+        """Ask the address that the Hub has signed before; None when there is none, or none any more."""
+        if (signed := self.signed) is None:
+            return None
+        answer = self.repository.client.get(signed, self._what, headers)
+        if answer.ok:
+            return answer
+        if answer.status not in _EXPIRED:
+            raise answer.failure()
+        answer.close()
+        self.signed = None
+        return None
 
-    def close(self) -> None:
-        self._response.close()
+    def _from_hub(self, headers: dict[str, str]) -> Answer:
+        repository = self.repository
+        source = repository.source
+        url = hf_hub_url(source.repo, self.name, revision=source.revision, endpoint=repository.endpoint)
+        answer = repository.client.get(url, self._what, {**repository.headers, **headers})
+        elsewhere = urlsplit(answer.url).netloc != urlsplit(url).netloc
+        if not answer.ok:
+            raise self._storage_failure(answer) if elsewhere else self._hub_failure(answer)
+        self.signed = answer.url if elsewhere else None
+        return answer
 
+    @property
+    def _what(self) -> str:
+        return f"{self.repository.source}: {self.name}"
 
-@contextmanager
-def hub_errors(source: HuggingFaceSource) -> Iterator[None]:
-    """Map the Hub client's errors. What it says itself is not repeated: it holds URLs, signed ones too."""
-    try:
-        yield
-    except GatedRepoError as error:
-        raise LoaderError(
-            Reason.UNAUTHORIZED, f"{source}: the repository is gated and this token may not read it"
-        ) from error
-    except RepositoryNotFoundError as error:
-        sentence = "there is no such repository, or it is private and the token may not see it"
-        raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: {sentence}") from error
-    except RevisionNotFoundError as error:
-        raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: there is no such revision in the repository") from error
-    except RemoteEntryNotFoundError as error:
-        raise LoaderError(Reason.SOURCE_CHANGED, f"{source}: a file that was listed is gone") from error
-    except HfHubHTTPError as error:
-        raise _from_status(source, error.response.status_code) from error
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: no connection ({type(error).__name__})") from error
-    except HFValidationError as error:
-        raise LoaderError(Reason.SPEC_INVALID, f"{source}: not a repository's name") from error
+    def _storage_failure(self, answer: Answer) -> LoaderError:
+        if answer.status in _EXPIRED:
+            words = "storage refuses the address that the Hub has just signed"
+            return answer.failure({answer.status: (Reason.SOURCE_UNREACHABLE, words)})
+        return answer.failure()
 
+    def _hub_failure(self, answer: Answer) -> LoaderError:
+        # https://huggingface.co/docs/huggingface_hub: X-Error-Code is how the Hub tells its refusals apart.
+        code = answer.headers.get("x-error-code")
+        if code == "GatedRepo":
+            return answer.failure({answer.status: (Reason.UNAUTHORIZED, GATED)})
+        if code == "EntryNotFound":
+            return answer.failure({answer.status: (Reason.SOURCE_CHANGED, "a file that was listed is gone")})
+        return answer.failure(HUB_STATUSES)
 
-def _from_status(source: HuggingFaceSource, status: int) -> LoaderError:
-    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
-        return LoaderError(Reason.UNAUTHORIZED, f"{source}: the Hub refused the token ({status})")
-    if status == httpx2.codes.NOT_FOUND:
-        return LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: the Hub knows nothing by this name ({status})")
-    if status == httpx2.codes.TOO_MANY_REQUESTS or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-        return LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: the Hub is overloaded or broken ({status})")
-    return LoaderError(Reason.SPEC_INVALID, f"{source}: the Hub refused the request ({status})")
+    def _check_part(self, answer: Answer, start: int) -> None:
+        """Raise LoaderError when the answer holds another part, or a part of another file, than was asked for."""
+        part = parse_content_range(answer.headers) if answer.status == HTTPStatus.PARTIAL_CONTENT else None
+        if (part.start if part else 0) != start:
+            answer.close()
+            message = f"{self._what}: the server answers with another range than asked for"
+            raise LoaderError(Reason.SOURCE_UNREACHABLE, message)
+        if part is not None and part.total not in (None, self.size):
+            answer.close()
+            raise LoaderError(Reason.SOURCE_CHANGED, f"{self._what}: storage holds another file than the Hub lists")

@@ -99,9 +99,17 @@ def upload(path: Path, destination: Source, access: Access, meter: Meter, encryp
             from whisper_loader.sources import gcs_upload  # noqa: PLC0415  (google-auth takes a third of a second)
 
             gcs_upload.upload(path, destination, access, meter)
+        case HuggingFaceSource():
+            from whisper_loader.sources import hugging_face_upload  # noqa: PLC0415  (its client takes as long)
+
+            hugging_face_upload.upload(path, destination, access, meter)
         case HTTPSource():
             from whisper_loader.sources import http_upload  # noqa: PLC0415  (urllib3 is not free to import)
 
             http_upload.upload(path, destination, access, meter)
+        case OCISource():
+            from whisper_loader.sources import oci_upload  # noqa: PLC0415  (as above)
+
+            oci_upload.upload(path, destination, access, meter)
         case _:
             raise LoaderError(Reason.SPEC_INVALID, f"{shown(destination)}: a push goes to {DESTINATIONS}")
