@@ -1,7 +1,7 @@
 """Wall time, CPU, memory and bytes of `whisper-model pull` from S3, beside what teams use today.
 
-A model of 1.0 GB (random float16 weights) is packed as .tar, .tar.zst and .tar.gz and served by versitygw, on this
-machine. Every contestant is a fresh process; rounds are interleaved. Peers: (a) boto3's download_file, then
+A model of 1.0 GB (random float16 weights) is packed as .tar, .tar.zst and .tar.gz and served from this machine by
+`benchmarks.s3_files`, which takes next to none of its processors' time, as a store elsewhere takes none. Every contestant is a fresh process; rounds are interleaved. Peers: (a) boto3's download_file, then
 tarfile.extractall, then unlink; (b) boto3's body straight into tarfile; (c) curl | tar; (d) curl -o file, which is the
 limit. Ours is shown twice: the pull itself, to the extracted files as with the peers (the Job's first step), and the
 whole command, which also checks the model and publishes it with fsync, as no peer does.
@@ -26,7 +26,6 @@ from uuid import uuid4
 
 from benchmarks.checkpoint import Shape, make_checkpoint
 from benchmarks.measure import MIB, Measured, interleaved, machine, run, table
-from tests.support.s3 import REGION, S3Server
 
 ONE_GB = Shape(1280, 20, 16, 4, 51_866, 128)
 CAP = 80 * MIB
@@ -43,15 +42,14 @@ _HEADERS = ("", "wall s", "CPU s", "peak RSS MiB", "written ÷ extracted", "wall
 def main() -> None:
     """Run the benchmark."""
     arguments = _parse()
-    with tempfile.TemporaryDirectory(prefix="whisper-pull-", dir=arguments.folder) as name, S3Server.start() as server:
+    with tempfile.TemporaryDirectory(prefix="whisper-pull-", dir=arguments.folder) as name:
         folder = Path(name)
-        server.create_bucket("models")
-        extracted = _upload(folder, server, arguments.formats)
+        extracted = _make_archives(folder, arguments.formats)
         print(f"{machine()}; medians of {arguments.rounds} interleaved rounds; {extracted / 1e9:.2f} GB extracted")
-        with _capped(server) as capped:
-            for endpoint, words in ((server.endpoint, "uncapped"), (capped, "each connection at 80 MiB/s")):
+        with _served("s3_files", folder) as port, _served("capped_relay", "127.0.0.1", port, CAP) as capped:
+            for number, words in ((port, "uncapped"), (capped, "each connection at 80 MiB/s")):
                 for suffix in arguments.formats:
-                    found = _race(folder, server, endpoint, suffix, arguments.rounds)
+                    found = _race(folder, f"http://127.0.0.1:{number}", suffix, arguments.rounds)
                     rows = [_row(name, measured, found, extracted) for name, measured in found.items()]
                     print(f"\n**{suffix}, {words}**\n\n{table(_HEADERS, rows)}", flush=True)
 
@@ -70,16 +68,13 @@ def _say(text: str) -> None:
     print(f"pull: {text}", file=sys.stderr, flush=True)
 
 
-def _upload(folder: Path, server: S3Server, formats: Sequence[str]) -> int:
-    """Make the model, upload it in each format, and return its size."""
+def _make_archives(folder: Path, formats: Sequence[str]) -> int:
+    """Make the model, pack it in each format, and return its size."""
     checkpoint, model = make_checkpoint(folder / "checkpoint", ONE_GB, _say), folder / "model"
-    subprocess.run([_OURS, "convert", checkpoint, "--output", model], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([_OURS, "convert", checkpoint, "--output", model], check=True, capture_output=True)
     for suffix in formats:
-        archive = folder / f"model{suffix}"
-        _say(f"packing {archive.name}")
-        subprocess.run([_OURS, "pack", model, "-o", archive], check=True, capture_output=True)
-        server.client().upload_file(str(archive), "models", archive.name)
-        archive.unlink()
+        _say(f"packing model{suffix}")
+        subprocess.run([_OURS, "pack", model, "-o", folder / f"model{suffix}"], check=True, capture_output=True)
     extracted = sum(path.stat().st_size for path in model.iterdir())
     for made in (checkpoint, model):
         shutil.rmtree(made)
@@ -87,23 +82,22 @@ def _upload(folder: Path, server: S3Server, formats: Sequence[str]) -> int:
 
 
 @contextmanager
-def _capped(server: S3Server) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.capped_relay", server.host, str(server.port), str(CAP)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as relay:
+def _served(program: str, *arguments: object) -> Iterator[int]:
+    """Run a server of this folder; yield the port that it prints."""
+    command = [sys.executable, "-m", f"benchmarks.{program}", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            assert relay.stdout is not None, "it was asked for"
-            yield f"http://127.0.0.1:{relay.stdout.readline().strip()}"
+            assert server.stdout is not None, "it was asked for"
+            yield int(server.stdout.readline())
         finally:
-            relay.terminate()
+            server.terminate()
 
 
-def _race(folder: Path, server: S3Server, endpoint: str, suffix: str, rounds: int) -> dict[str, Measured]:
+def _race(folder: Path, endpoint: str, suffix: str, rounds: int) -> dict[str, Measured]:
     key, target = f"model{suffix}", folder / "target"
-    # Older curls leave out the header that says that a GET's body, which is none, is not signed.
-    user = f"--header x-amz-content-sha256:UNSIGNED-PAYLOAD --user {server.access_key}:{server.secret_key} --aws-sigv4 aws:amz:{REGION}:s3"
-    curl = f"curl --silent --show-error --fail {user} {endpoint}/models/{key}"
+    curl = f"curl --silent --show-error --fail {endpoint}/models/{key}"
     uri = f"s3://models/{key}"
-    reach = ["--endpoint", endpoint]
+    reach = ["--endpoint", endpoint, "--region", "us-east-1"]
     commands = {
         _PULL: [_OURS, "job", "pull", uri, "--store", str(target), *reach],
         _WHOLE: [_OURS, "pull", uri, "--store", str(target), *reach],
@@ -114,15 +108,16 @@ def _race(folder: Path, server: S3Server, endpoint: str, suffix: str, rounds: in
         _CURL_TAR: ["sh", "-c", f"mkdir {target} && {curl} | tar -{_TAR_FLAG[suffix]} -f - -C {target}"],
         _CURL: ["sh", "-c", f"mkdir {target} && {curl} -o {target}/{key}"],
     }
-    contestants = {name: _contestant(command, target, server) for name, command in commands.items()}
+    contestants = {name: _contestant(command, target) for name, command in commands.items()}
     return interleaved(contestants, rounds, lambda text: _say(f"{suffix}: {text}"))
 
 
-def _contestant(command: Sequence[str], target: Path, server: S3Server) -> Callable[[], Measured]:
+def _contestant(command: Sequence[str], target: Path) -> Callable[[], Measured]:
     def measure() -> Measured:
         shutil.rmtree(target, ignore_errors=True)
         pod = {"WHISPER_JOB_UID": "benchmark", "WHISPER_POD_UID": uuid4().hex}
-        return run(command, env={**os.environ, **server.environment, **pod})
+        keys = {"AWS_ACCESS_KEY_ID": "benchmark", "AWS_SECRET_ACCESS_KEY": "benchmark"}
+        return run(command, env={**os.environ, **keys, **pod})
 
     return measure
 

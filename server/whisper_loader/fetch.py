@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,12 @@ from whisper_contract.digest import PublishedFile
 from whisper_contract.reasons import Reason
 from whisper_loader.archive.content import write_content
 from whisper_loader.archive.decompress import open_tar_stream
+from whisper_loader.archive.layers import ImageFolder
 from whisper_loader.archive.reader import SourceReader
 from whisper_loader.archive.untar import untar
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
+from whisper_loader.log import logger
 from whisper_loader.progress import Meter
 from whisper_loader.sources.base import Resolved, SourceFile
 from whisper_loader.store.journal import Journal
@@ -62,24 +64,30 @@ class Fetch:
             raise LoaderError(
                 Reason.SPEC_INVALID, "a sha256 belongs to an archive, and this source is a folder of files"
             )
+        if resolved.image_path is not None:
+            # No layer is gone on with half-way: its journal clears away what a dead pod has left.
+            with self._journal(resolved):
+                return self._image(resolved.files, resolved.image_path)
         with self._journal(resolved) as journal, _open_folder(self._target) as folder:
             return Fetched({file.name: self._file(file, journal, folder) for file in resolved.files})
 
     def _archive(self, resolved: Resolved, sha256: str | None) -> Fetched:
         archive = resolved.files[0]
+        promised = [expected for expected in (sha256, archive.sha256) if expected is not None]
         with self._reader(archive) as reader, self._journal(resolved) as journal:
-            try:
+            with _checked(reader, promised, archive.name):
                 stream = open_tar_stream(reader)
                 # What a decoder knows at some point can't be kept: a compressed archive starts anew.
                 files = untar(stream, self._target, journal if stream is reader else Journal.none())
-            except LoaderError as error:
-                if sha256 is not None and error.reason in _BLAMED_ON_BYTES:
-                    reader.drain()
-                    _check_sha256(reader.sha256, sha256, archive.name)
-                raise
-            reader.drain()
-            _check_sha256(reader.sha256, sha256, archive.name)
             return Fetched(files, reader.sha256)
+
+    def _image(self, layers: tuple[SourceFile, ...], path: str) -> Fetched:
+        folder = ImageFolder(path, self._target)
+        for layer in layers:
+            promised = [] if layer.sha256 is None else [layer.sha256]
+            with self._reader(layer) as reader, _checked(reader, promised, layer.name):
+                folder.apply(open_tar_stream(reader, may_be_empty=True))
+        return Fetched(folder.finish())
 
     def _file(self, file: SourceFile, journal: Journal, folder: int) -> PublishedFile:
         with self._reader(file) as reader:
@@ -103,6 +111,8 @@ class Fetch:
             yield Journal.none()
             return
         with closing(Journal.open(self._journal_path, resolved.identity, self._target)) as journal:
+            if journal.kept_in_all:
+                logger.info("going on where another pod stopped: %d bytes are on the volume", journal.kept_in_all)
             yield journal
 
 
@@ -142,6 +152,23 @@ def _open_folder(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _checked(reader: SourceReader, promised: Sequence[str], name: str) -> Iterator[None]:
+    """Read the rest behind what the block reads, and check the sha256 of all; a wrong one explains what went wrong."""
+    try:
+        yield
+    except LoaderError as error:
+        if error.reason not in _BLAMED_ON_BYTES or not promised:
+            raise
+        reader.drain()
+        for sha256 in promised:
+            _check_sha256(reader.sha256, sha256, name)
+        raise
+    reader.drain()
+    for sha256 in promised:
+        _check_sha256(reader.sha256, sha256, name)
 
 
 def _check_sha256(found: str, expected: str | None, name: str) -> None:

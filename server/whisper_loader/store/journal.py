@@ -13,7 +13,7 @@ from pathlib import Path
 from whisper_loader.store.durable import flush, write_atomically
 
 JOURNAL = "journal.json"
-CHECKPOINT_BYTES = 64 << 20
+CHECKPOINT_BYTES = 16 << 20
 
 
 class Journal:
@@ -50,6 +50,11 @@ class Journal:
     def kept(self, path: str) -> int:
         """Return how many bytes of the file are there."""
         return self._kept.get(path, 0)
+
+    @property
+    def kept_in_all(self) -> int:
+        """Bytes of all files that are there."""
+        return sum(self._kept.values())
 
     def note(self, path: str, descriptor: int, size: int) -> None:
         """Take note that the open file has `size` bytes now. Most calls do nothing: notes are far apart."""
