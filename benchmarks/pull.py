@@ -1,10 +1,11 @@
 """Wall time, CPU, memory and bytes of `whisper-model pull` from S3, beside what teams use today.
 
 A model of 1.0 GB (random float16 weights) is packed as .tar, .tar.zst and .tar.gz and served from this machine by
-`benchmarks.s3_files`, which takes next to none of its processors' time, as a store elsewhere takes none. Every contestant is a fresh process; rounds are interleaved. Peers: (a) boto3's download_file, then
-tarfile.extractall, then unlink; (b) boto3's body straight into tarfile; (c) curl | tar; (d) curl -o file, which is the
-limit. Ours is shown twice: the pull itself, to the extracted files as with the peers (the Job's first step), and the
-whole command, which also checks the model and publishes it with fsync, as no peer does.
+`benchmarks.s3_files`, which takes next to none of its processors' time, as a store elsewhere takes none. Every
+contestant is a fresh process; rounds are interleaved. Peers: (a) boto3's download_file, then tarfile.extractall, then
+unlink; (b) boto3's body straight into tarfile; (c) curl | tar; (d) curl -o file, which is the limit. Ours is shown
+twice: the pull itself, to the extracted files as with the peers (the Job's first step), and the whole command, which
+also checks the model and publishes it with fsync, as no peer does.
 
 The second half holds every connection to 80 MiB/s, as object stores do. The table goes to standard output.
 
