@@ -17,6 +17,7 @@ _ERRNO = 0x00050000
 _SYSTEM_CALLS = {
     "fsync": ("fsync", "fdatasync"),
     "rename": ("rename", "renameat", "renameat2"),
+    "utime": ("utime", "utimes", "futimesat", "utimensat"),
 }
 
 

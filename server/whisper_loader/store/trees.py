@@ -14,8 +14,8 @@ from tempfile import TemporaryFile
 
 _MAY_NOT = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 _HELD = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY})
-# Each is ended by another process that removes the same files, of which there are few.
-_ATTEMPTS = 50
+# Each is ended by another process that was faster with a file; the bound is for a listing that stays out of date.
+_ATTEMPTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from whisper_loader.store import durable, records
 from whisper_loader.store import gc as gc_module
 from whisper_loader.store.artifacts import Damage, find_artifact, list_artifacts, publish, reuse_artifact
 from whisper_loader.store.gc import Collector, Item, Outcome, Policy
-from whisper_loader.store.trees import measure
+from whisper_loader.store.trees import measure, remove
 
 HOURS = 3600.0
 NOTHING_NEEDED = Policy(keep=frozenset(), running_jobs=frozenset(), grace_seconds=0, dry_run=False)
@@ -167,7 +168,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "outside"
     (folder / ("0" * 64)).mkdir(parents=True)
     for name in ("manifest.json", "model.bin", "a.json"):
-        (folder / name).write_bytes(b"{}")
+        (folder / name).write_bytes(b"{}" * 10_000)
     make_older(folder, 2 * HOURS)
     before = {path: path.lstat().st_mtime_ns for path in folder.rglob("*")}
     yield folder
@@ -185,6 +186,7 @@ def test_links_go_and_what_they_lead_to_stays(store: Path, outside: Path) -> Non
     done = gc(store, "--keep-none")
     assert set(outcomes(done, store).values()) == {"removed"}
     assert len(done.json["items"]) == 4
+    assert done.json["freedBytes"] < 1000, "a link's own bytes"
     assert not [path for path in store.rglob("*") if path.is_symlink()]
 
 
@@ -293,6 +295,16 @@ def measured_size(path: Path) -> int:
     tree = measure(path)
     assert tree is not None
     return tree.size
+
+
+def test_a_folder_that_others_remove_at_the_same_time_is_gone_for_all(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for index in range(2000):
+        (folder / str(index % 20)).mkdir(parents=True, exist_ok=True)
+        (folder / str(index % 20) / str(index)).touch()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(remove, [folder] * 4)) == [True] * 4
+    assert not folder.exists()
 
 
 def test_pulls_that_publish_what_gc_removes_meanwhile_all_succeed(store: Path) -> None:

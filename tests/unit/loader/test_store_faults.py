@@ -133,6 +133,13 @@ def test_gc_needs_no_space_itself(store: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"freed {1 << 20} bytes"), done.stderr
 
 
+@pytest.mark.parametrize("error", ["EPERM", "EACCES", "EROFS"])
+def test_an_artifact_that_this_user_may_not_date_anew_is_used_all_the_same(error: str, store: Path) -> None:
+    assert whisper_model("pull", SPEECH_MODEL, "--store", store).exit_code == 0
+    again = refused(f"utime={error}", "pull", SPEECH_MODEL, "--store", store)
+    assert (again.exit_code, "is published already" in again.errors) == (0, True), again.errors
+
+
 def test_what_is_mounted_upon_is_left_for_a_later_gc(store: Path) -> None:
     (store / "staging" / "dead" / "pod").mkdir(parents=True)
     script = 'mount -t tmpfs tmpfs "$0/staging/dead/pod" && "$1" gc --store "$0" --keep-none --grace 0'
