@@ -257,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.parts.path == "/token":
             assertion = parse_qs(body.decode())["assertion"][0]
-            status, document = self.gcs.tokens.exchange(assertion, f"{self._base}/token")
+            status, document = self.gcs.tokens.exchange(assertion)
             return self._json(document, status)
         match = _UPLOAD.fullmatch(self.parts.path)
         if match is None or self.query.get("uploadType") != "resumable":

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 ACCOUNT = "reader@project.iam.gserviceaccount.com"
+_AUDIENCE = "https://oauth2.googleapis.com/token"  # whatever the key's token_uri says
 _LIFETIME_SECONDS = 3600
 
 
@@ -50,13 +51,13 @@ class Tokens:
             }
         )
 
-    def exchange(self, assertion: str, audience: str) -> tuple[int, dict[str, Any]]:
+    def exchange(self, assertion: str) -> tuple[int, dict[str, Any]]:
         """Return status and body for a JWT."""
         if self.refusing is not None:
             return 400, {"error": self.refusing, "error_description": "refused"}
         claims = self._verified(assertion)
         now = time.time()
-        if claims is None or claims["iss"] != ACCOUNT or claims["aud"] != audience:
+        if claims is None or claims["iss"] != ACCOUNT or claims["aud"] != _AUDIENCE:
             return 400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
         if not now - _LIFETIME_SECONDS <= claims["iat"] <= now + 10 or not now < claims["exp"]:
             return 400, {"error": "invalid_grant", "error_description": "Invalid JWT: it must be a short-lived token."}
