@@ -86,7 +86,7 @@ class Answer:
     def _read(self, size: int, *, decode: bool) -> bytes:
         with connection_errors(self.what, self.deadline):
             data = self.body.read(size, decode_content=decode)
-        if not data:
+        if len(data) < size:
             # A body of unknown length that the watchdog ended looks complete.
             self.deadline.check()
         return data
@@ -235,7 +235,5 @@ def _follow(url: str, location: str, headers: urllib3.HTTPHeaderDict, what: str)
 
 def _same_host(before: SplitResult, after: SplitResult) -> bool:
     """Tell whether both are the same server, or the same name's standard ports when only TLS is added."""
-    if before.hostname != after.hostname:
-        return False
     there = [(parts.scheme, parts.port or _PORTS.get(parts.scheme)) for parts in (before, after)]
-    return there[0] == there[1] or there == list(_PORTS.items())
+    return before.hostname == after.hostname and (there[0] == there[1] or there == list(_PORTS.items()))
