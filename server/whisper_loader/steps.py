@@ -15,6 +15,7 @@ from whisper_contract.uris import Source
 from whisper_loader.errors import LoaderError
 from whisper_loader.fetch import Fetch
 from whisper_loader.log import logger
+from whisper_loader.model.complete import take_over
 from whisper_loader.model.ct2 import read_header
 from whisper_loader.model.documents import invalid
 from whisper_loader.model.layout import PUBLISHED_FILES, WEIGHTS, ModelFormat, find_model
@@ -107,9 +108,7 @@ def convert_step(staging: Staging, meter: Meter, quantization: str | None) -> No
         staging.amend(converter=f"ctranslate2 {version('ctranslate2')}", files=files)
         return
     check_keeps_quantization(source, quantization)
-    for name in PUBLISHED_FILES:
-        if (source / name).is_file():
-            (source / name).rename(staging.model / name)
+    take_over(source, staging.model)
 
 
 def check_keeps_quantization(source: Path, wanted: str | None) -> None:

@@ -12,15 +12,20 @@ from typing import Any
 from ctranslate2.specs.whisper_spec import WhisperSpec
 
 from whisper_loader.model.documents import invalid, positive_integer, read_object
-from whisper_loader.model.layout import CONFIG, GENERATION_CONFIG, PREPROCESSOR, TOKENIZER
+from whisper_loader.model.layout import CONFIG, GENERATION_CONFIG, PREPROCESSOR
 from whisper_loader.model.safetensors import Tensor, load_checkpoint
+from whisper_loader.model.tokenizer import load_tokenizer, tokens_by_id
 from whisper_loader.model.variables import Joined, Zeros
-from whisper_loader.model.vocabulary import full_vocabulary, language_ids, read_tokenizer
+from whisper_loader.model.vocabulary import full_vocabulary, language_ids
 
 _DTYPES = ("float32", "float16", "bfloat16")
 _PREFIX = "model."  # absent in checkpoints saved without the output layer
 _EMBEDDING = "decoder.embed_tokens"
 _PROJECTION = "proj_out"
+_FIRST_CONVOLUTION = "encoder.conv1.weight"
+_CONVOLUTION_RANK = 3
+_MAX_LAYERS = 256
+_MAX_HEADS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Checkpoint:
         tensors: by name, without the prefix "model.".
         dtype: that the model is loaded in: what config.json says, otherwise that of the stored weights.
         vocabulary: tokens in order.
+        mel_bins: mel bands that the encoder takes.
     """
 
     directory: Path
@@ -41,6 +47,7 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     dtype: str
     vocabulary: list[str]
+    mel_bins: int
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
@@ -57,12 +64,26 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     size = positive_integer(config, "vocab_size", CONFIG)
     if size != embedding.shape[0]:
         raise invalid(f"{CONFIG} says vocab_size {size}, and there are embeddings for {embedding.shape[0]} tokens")
-    vocabulary = full_vocabulary(read_tokenizer(directory / TOKENIZER), size)
+    vocabulary = full_vocabulary(tokens_by_id(load_tokenizer(directory)), size)
     has_generation = (directory / GENERATION_CONFIG).is_file()
     generation = read_object(directory / GENERATION_CONFIG) if has_generation else {}
     declared = config.get("dtype") or config.get("torch_dtype")
     dtype = declared if declared in _DTYPES else embedding.dtype
-    return Checkpoint(directory, config, generation, tensors, dtype, vocabulary)
+    return Checkpoint(directory, config, generation, tensors, dtype, vocabulary, _mel_bins(directory, config, tensors))
+
+
+def _mel_bins(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> int:
+    """What the first convolution takes, with which the documents must agree as far as they say it."""
+    shape = find_tensor(tensors, _FIRST_CONVOLUTION).shape
+    if len(shape) != _CONVOLUTION_RANK:
+        raise invalid(f"the first convolution has the shape {list(shape)}, which is not Whisper's")
+    says = {(CONFIG, "num_mel_bins"): config}
+    if (directory / PREPROCESSOR).is_file():
+        says[PREPROCESSOR, "feature_size"] = read_object(directory / PREPROCESSOR)
+    for (name, key), document in says.items():
+        if key in document and document[key] != shape[1]:
+            raise invalid(f"{name} says {key} {document[key]!r}, and the first convolution takes {shape[1]} mel bands")
+    return shape[1]
 
 
 def find_tensor(tensors: dict[str, Tensor], name: str) -> Tensor:
@@ -74,20 +95,22 @@ def find_tensor(tensors: dict[str, Tensor], name: str) -> Tensor:
 
 
 def build_spec(checkpoint: Checkpoint) -> WhisperSpec:
-    """Return the specification that CTranslate2 saves, with configuration, vocabulary and the files to copy.
+    """Return the specification that CTranslate2 saves, with configuration and vocabulary.
 
     Raises:
-        LoaderError: InvalidModel for a tensor that is missing or of another shape than config.json says.
+        LoaderError: InvalidModel for a tensor or setting that is missing or not what a Whisper has.
     """
-    names = ("encoder_layers", "encoder_attention_heads", "decoder_layers", "decoder_attention_heads")
-    spec = WhisperSpec(*(positive_integer(checkpoint.config, name, CONFIG) for name in names))
+    spec = WhisperSpec(*(_counts(checkpoint.config, "encoder")), *(_counts(checkpoint.config, "decoder")))
     _Filler(checkpoint).fill(spec)
     _configure(spec, checkpoint)
     spec.register_vocabulary(checkpoint.vocabulary)
-    for name in (TOKENIZER, PREPROCESSOR):
-        if not (checkpoint.directory / name).is_file():
-            raise invalid(f"{name} is missing")
     return spec
+
+
+def _counts(config: dict[str, Any], side: str) -> tuple[int, int]:
+    """Layers and heads of one side."""
+    layers = positive_integer(config, f"{side}_layers", CONFIG, _MAX_LAYERS)
+    return layers, positive_integer(config, f"{side}_attention_heads", CONFIG, _MAX_HEADS)
 
 
 def _configure(spec: WhisperSpec, checkpoint: Checkpoint) -> None:
@@ -98,13 +121,18 @@ def _configure(spec: WhisperSpec, checkpoint: Checkpoint) -> None:
     config.suppress_ids_begin = source.get("begin_suppress_tokens")
     config.alignment_heads = source.get("alignment_heads") or _default_alignment_heads(checkpoint.config)
     ids = source.get("lang_to_id")
-    config.lang_ids = sorted(ids.values()) if isinstance(ids, dict) else language_ids(checkpoint.vocabulary)
+    config.lang_ids = _language_ids(ids) if isinstance(ids, dict) else language_ids(checkpoint.vocabulary)
+
+
+def _language_ids(ids: dict[str, Any]) -> list[int]:
+    if not all(isinstance(index, int) for index in ids.values()):
+        raise invalid(f"{GENERATION_CONFIG} has a lang_to_id whose values are no numbers")
+    return sorted(ids.values())
 
 
 def _default_alignment_heads(config: dict[str, Any]) -> list[tuple[int, int]]:
     """All heads of the upper half of the decoder: CTranslate2's choice for models whose heads nobody has measured."""
-    layers = positive_integer(config, "decoder_layers", CONFIG)
-    heads = positive_integer(config, "decoder_attention_heads", CONFIG)
+    layers, heads = _counts(config, "decoder")
     return list(itertools.product(range(layers // 2, layers), range(heads)))
 
 

@@ -4,8 +4,6 @@ The result is, byte for byte, what CTranslate2's own converter makes:
 `ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json`.
 """
 
-import json
-import shutil
 from pathlib import Path
 
 from ctranslate2.specs.whisper_spec import WhisperSpec
@@ -13,10 +11,12 @@ from ctranslate2.specs.whisper_spec import WhisperSpec
 from whisper_contract.digest import PublishedFile
 from whisper_loader.hashing import sha256_of
 from whisper_loader.model.checkpoint import Checkpoint, build_spec, read_checkpoint
+from whisper_loader.model.complete import copy_documents
 from whisper_loader.model.documents import invalid
-from whisper_loader.model.layout import CONFIG, PREPROCESSOR, TOKENIZER, VOCABULARY, WEIGHTS
+from whisper_loader.model.layout import CONFIG, PUBLISHED_FILES, VOCABULARY, WEIGHTS
 from whisper_loader.model.plan import make_plan
 from whisper_loader.model.quantization import check_quantization
+from whisper_loader.model.vocabulary import vocabulary_json
 from whisper_loader.model.weights_file import write_weights
 from whisper_loader.progress import Meter
 
@@ -48,8 +48,7 @@ def convert(source: Path, target: Path, quantization: str | None, meter: Meter) 
 
 def _write_documents(checkpoint: Checkpoint, spec: WhisperSpec, target: Path) -> list[PublishedFile]:
     spec.config.save_as_json(target / CONFIG)
-    (target / VOCABULARY).write_text(json.dumps(checkpoint.vocabulary, indent=2))
-    for name in (TOKENIZER, PREPROCESSOR):
-        shutil.copyfile(checkpoint.directory / name, target / name)
-    paths = [target / name for name in (CONFIG, VOCABULARY, TOKENIZER, PREPROCESSOR)]
+    (target / VOCABULARY).write_text(vocabulary_json(checkpoint.vocabulary))
+    copy_documents(checkpoint.directory, target, checkpoint.mel_bins)
+    paths = [target / name for name in PUBLISHED_FILES if name != WEIGHTS]
     return [PublishedFile(path.name, path.stat().st_size, sha256_of(path)) for path in paths]

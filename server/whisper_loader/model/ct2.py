@@ -10,6 +10,7 @@ The format is what `ctranslate2.specs.model_spec.ModelSpec` writes, version 6, l
 
 import math
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ VERSION = 6
 REVISION = 3
 DTYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 _ITEM_SIZES = (4, 1, 2, 4, 2, 2)
+_FIRST_CONVOLUTION = "encoder/conv1/weight"
+_CONVOLUTION_RANK = 3
+_DECODER_LAYER = re.compile(r"decoder/layer_\d+/self_attention/linear_0/weight")
 _MAX_COUNT = 100_000
 _MAX_RANK = 4
 
@@ -45,6 +49,19 @@ class WeightsHeader:
         if name not in self.variables:
             raise invalid(f"model.bin has no variable {name}")
         return self.variables[name].shape
+
+    @property
+    def mel_bins(self) -> int:
+        """Mel bands that the encoder takes; LoaderError InvalidModel when its first convolution is not Whisper's."""
+        shape = self.shape(_FIRST_CONVOLUTION)
+        if len(shape) != _CONVOLUTION_RANK:
+            raise invalid(f"model.bin has a first convolution of shape {shape}, which is not Whisper's")
+        return shape[1]
+
+    @property
+    def decoder_layers(self) -> int:
+        """How many layers the decoder has."""
+        return sum(_DECODER_LAYER.fullmatch(name) is not None for name in self.variables)
 
     @property
     def quantization(self) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
 
-_MAX_BYTES = 64 << 20
+# Four times the largest tokenizer; as JSON it may take twenty times as much memory.
+_MAX_BYTES = 16 << 20
 _MAX_COUNT = 100_000
 
 
@@ -16,14 +17,22 @@ def invalid(message: str) -> LoaderError:
     return LoaderError(Reason.INVALID_MODEL, message)
 
 
-def read_json(path: Path) -> Any:
-    """Return what `path` holds; LoaderError InvalidModel when it is missing, huge or not JSON."""
+def read_text(path: Path) -> str:
+    """Return the text that `path` holds; LoaderError InvalidModel when it is missing, huge or not UTF-8."""
     if not path.is_file():
         raise invalid(f"{path.name} is missing")
     if path.stat().st_size > _MAX_BYTES:
         raise invalid(f"{path.name} is too large to be what its name says")
     try:
-        return json.loads(path.read_bytes())
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise invalid(f"{path.name} is not text") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return what `path` holds; LoaderError InvalidModel when it is missing, huge or not JSON."""
+    try:
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise invalid(f"{path.name} is not JSON") from error
 
@@ -36,9 +45,9 @@ def read_object(path: Path) -> dict[str, Any]:
     return document
 
 
-def positive_integer(document: dict[str, Any], key: str, name: str) -> int:
+def positive_integer(document: dict[str, Any], key: str, name: str, limit: int = _MAX_COUNT) -> int:
     """Return a count that `document`, read from the file `name`, must hold; no Whisper's comes near the limit."""
     value = document.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_COUNT:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= limit:
         raise invalid(f"{name} has no sensible {key}")
     return value

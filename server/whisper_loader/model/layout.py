@@ -16,13 +16,41 @@ PREPROCESSOR = "preprocessor_config.json"
 #: Every file of a published artifact but its manifest, in the order in which messages name them.
 PUBLISHED_FILES = (WEIGHTS, CONFIG, VOCABULARY, TOKENIZER, PREPROCESSOR)
 
+#: The vocabulary as CTranslate2 wrote it until 2023; read and rewritten.
+VOCABULARY_TEXT = "vocabulary.txt"
+VOCAB = "vocab.json"
+MERGES = "merges.txt"
+ADDED_TOKENS = "added_tokens.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+#: What tokenizer.json is made of where it is missing.
+TOKENIZER_PARTS = (VOCAB, MERGES, ADDED_TOKENS, TOKENIZER_CONFIG)
+
 GENERATION_CONFIG = "generation_config.json"
 SAFETENSORS = "model.safetensors"
 SAFETENSORS_INDEX = "model.safetensors.index.json"
 
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-_PICKLE = re.compile(r".+\.(pt|pth|ckpt|pkl)|pytorch_model.*\.bin")
 _SHOWN_NAMES = 8
+_PYTHON = 'python -c "from transformers import WhisperForConditionalGeneration as W'
+# What people publish that is read nowhere here, told by names, with what mends it.
+_FOREIGN = {
+    re.compile(r"adapter_config\.json|adapter_model\..+"): (
+        "a LoRA adapter ({found}), which is no model without the one that it was trained on: merge the two with "
+        f"{_PYTHON}; from peft import PeftModel as P; P.from_pretrained(W.from_pretrained('BASE'), 'ADAPTER')"
+        ".merge_and_unload().save_pretrained('MERGED')\" and add the tokenizer of BASE"
+    ),
+    re.compile(r"ggml.*\.bin|.+\.(gguf|ggml)"): (
+        "weights for whisper.cpp ({found}), which are not read here: take the checkpoint that they were made from"
+    ),
+    re.compile(r"pytorch_model.*\.bin"): (
+        "the weights are only there as pickles ({found}), which can run code and are never read: where you trust them, "
+        f"{_PYTHON}; W.from_pretrained('DIR').save_pretrained('DIR')\" writes safetensors beside them"
+    ),
+    re.compile(r".+\.(pt|pth|ckpt|pkl)"): (
+        "the weights are only there as pickles ({found}), which can run code and are never read: a model in OpenAI's "
+        "own format is made into safetensors by convert_openai_to_hf.py of transformers 4"
+    ),
+}
 
 
 class ModelFormat(StrEnum):
@@ -47,13 +75,16 @@ def find_model(names: Iterable[str]) -> ModelFiles:
         LoaderError: UnsupportedFormat when there are no weights in a form that is read here.
     """
     present = frozenset(names)
-    if WEIGHTS in present:
-        return ModelFiles(ModelFormat.CTRANSLATE2, tuple(name for name in PUBLISHED_FILES if name in present))
-    weights = _safetensors(present)
+    weights = (WEIGHTS,) if WEIGHTS in present else _safetensors(present)
     if not weights:
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, _describe_no_weights(present))
-    others = (CONFIG, GENERATION_CONFIG, TOKENIZER, PREPROCESSOR)
-    return ModelFiles(ModelFormat.TRANSFORMERS, (*weights, *(name for name in others if name in present)))
+    tokenizer = (TOKENIZER,) if TOKENIZER in present else TOKENIZER_PARTS
+    if WEIGHTS in present:
+        vocabulary = VOCABULARY if VOCABULARY in present else VOCABULARY_TEXT
+        wanted = (*weights, CONFIG, vocabulary, *tokenizer, PREPROCESSOR)
+        return ModelFiles(ModelFormat.CTRANSLATE2, tuple(name for name in wanted if name in present))
+    wanted = (*weights, CONFIG, GENERATION_CONFIG, *tokenizer, PREPROCESSOR)
+    return ModelFiles(ModelFormat.TRANSFORMERS, tuple(name for name in wanted if name in present))
 
 
 def _safetensors(present: frozenset[str]) -> tuple[str, ...]:
@@ -66,8 +97,9 @@ def _safetensors(present: frozenset[str]) -> tuple[str, ...]:
 
 
 def _describe_no_weights(present: frozenset[str]) -> str:
-    if pickles := sorted(filter(_PICKLE.fullmatch, present)):
-        return f"the weights are only there as pickles ({_shorten(pickles)}), which can run code and are never read"
+    for pattern, sentence in _FOREIGN.items():
+        if names := sorted(filter(pattern.fullmatch, present)):
+            return sentence.format(found=_shorten(names))
     found = f"found {_shorten(sorted(present))}" if present else "the folder is empty"
     return f"no weights of a Whisper model ({WEIGHTS}, {SAFETENSORS} or {SAFETENSORS_INDEX}): {found}"
 

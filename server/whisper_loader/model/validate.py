@@ -10,12 +10,14 @@ from pathlib import Path
 from whisper_loader.model.ct2 import WeightsHeader, read_header
 from whisper_loader.model.documents import invalid, positive_integer, read_object
 from whisper_loader.model.layout import CONFIG, PREPROCESSOR, PUBLISHED_FILES, TOKENIZER, VOCABULARY, WEIGHTS
-from whisper_loader.model.vocabulary import is_multilingual, languages, read_tokenizer, read_vocabulary
+from whisper_loader.model.tokenizer import is_timestamp, load_tokenizer, tokens_by_id
+from whisper_loader.model.vocabulary import is_multilingual, languages, read_vocabulary
 
 _EMBEDDINGS = "decoder/embeddings/weight"
-_FIRST_CONVOLUTION = "encoder/conv1/weight"
 _MATRIX_RANK = 2
-_CONVOLUTION_RANK = 3
+# OpenAI's own settings list -1 where they mean the tokens that are never said.
+_NONE = -1
+_MAX_HEADS = 1024
 _ID_LISTS = ("suppress_ids", "suppress_ids_begin", "lang_ids")
 
 
@@ -42,8 +44,8 @@ def validate(directory: Path) -> ModelFacts:
     header = read_header(directory / WEIGHTS)
     vocabulary = read_vocabulary(directory / VOCABULARY)
     _check_vocabulary(header, vocabulary)
-    _check_tokenizer(directory / TOKENIZER, vocabulary)
-    _check_config(directory / CONFIG, len(vocabulary))
+    _check_tokenizer(directory, vocabulary)
+    _check_config(directory / CONFIG, len(vocabulary), header.decoder_layers)
     return ModelFacts(
         quantization=header.quantization,
         mel_bins=_check_mel_bins(header, directory / PREPROCESSOR),
@@ -58,27 +60,41 @@ def _check_vocabulary(header: WeightsHeader, vocabulary: Sequence[str]) -> None:
         raise invalid(f"{VOCABULARY} has {len(vocabulary)} tokens, and {WEIGHTS} embeddings of shape {shape}")
 
 
-def _check_tokenizer(path: Path, vocabulary: Sequence[str]) -> None:
-    tokens = read_tokenizer(path)
-    for index, token in sorted(tokens.items()):
-        if index < len(vocabulary) and vocabulary[index] != token:
-            raise invalid(f"{path.name} calls token {index} {token!r}, and {VOCABULARY} {vocabulary[index]!r}")
+def _check_tokenizer(directory: Path, vocabulary: Sequence[str]) -> None:
+    """A tokenizer may know tokens that the model does not have, and lack timestamps, as early ones do; no others."""
+    tokens = tokens_by_id(load_tokenizer(directory))
+    for index, token in enumerate(vocabulary):
+        known = tokens.get(index)
+        if known is None and not is_timestamp(token):
+            raise invalid(f"{TOKENIZER} has no token {index}, which {VOCABULARY} calls {token!r}")
+        if known not in (None, token):
+            raise invalid(f"{TOKENIZER} calls token {index} {known!r}, and {VOCABULARY} {token!r}")
 
 
-def _check_config(path: Path, vocabulary_size: int) -> None:
+def _check_config(path: Path, vocabulary_size: int, decoder_layers: int) -> None:
     config = read_object(path)
     for key in _ID_LISTS:
         ids = config.get(key) or []
-        if not isinstance(ids, list) or not all(isinstance(index, int) and index < vocabulary_size for index in ids):
+        if not isinstance(ids, list) or not all(_is_below(index, vocabulary_size) or index == _NONE for index in ids):
             raise invalid(f"{path.name}: {key} names tokens that the vocabulary does not have")
+    heads = config.get("alignment_heads") or []
+    if not isinstance(heads, list) or not all(_is_head(entry, decoder_layers) for entry in heads):
+        raise invalid(f"{path.name}: alignment_heads names heads that the decoder does not have")
+
+
+def _is_head(entry: object, layers: int) -> bool:
+    match entry:
+        case [layer, head]:
+            return _is_below(layer, layers) and _is_below(head, _MAX_HEADS)
+    return False
+
+
+def _is_below(value: object, limit: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < limit
 
 
 def _check_mel_bins(header: WeightsHeader, preprocessor: Path) -> int:
-    shape = header.shape(_FIRST_CONVOLUTION)
-    if len(shape) != _CONVOLUTION_RANK:
-        raise invalid(f"{WEIGHTS} has a first convolution of shape {shape}, which is not Whisper's")
-    mel_bins = shape[1]
     feature_size = positive_integer(read_object(preprocessor), "feature_size", preprocessor.name)
-    if feature_size != mel_bins:
-        raise invalid(f"{preprocessor.name} makes {feature_size} mel bands, and {WEIGHTS} takes {mel_bins}")
-    return mel_bins
+    if feature_size != header.mel_bins:
+        raise invalid(f"{preprocessor.name} makes {feature_size} mel bands, and {WEIGHTS} takes {header.mel_bins}")
+    return header.mel_bins

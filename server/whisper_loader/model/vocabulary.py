@@ -1,53 +1,21 @@
 """Whisper's vocabulary: from tokenizer.json to CTranslate2's list, and what its special tokens say of the model."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from whisper_loader.model.documents import invalid, read_json, read_object
+from whisper_loader.model.documents import invalid, read_json, read_text
 from whisper_loader.model.layout import TOKENIZER
+from whisper_loader.model.tokenizer import START
 
 #: CTranslate2 and faster-whisper take a model with as many tokens, or more, for a multilingual one.
 MULTILINGUAL_SIZE = 51_865
 
-_START = "<|startoftranscript|>"
 _AFTER_LANGUAGES = "<|translate|>"
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _ENGLISH = ("en",)
 _SECONDS_PER_TIMESTAMP = 0.02
-
-
-def read_tokenizer(path: Path) -> dict[int, str]:
-    """Return the tokens of a tokenizer.json by id, added ones included.
-
-    Raises:
-        LoaderError: InvalidModel when the file has no vocabulary, or lacks a token that every Whisper needs.
-    """
-    document = read_object(path)
-    model = document.get("model")
-    vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    added = document.get("added_tokens", [])
-    if not isinstance(vocabulary, dict) or not isinstance(added, list):
-        raise invalid(f"{path.name} has no vocabulary")
-    tokens = {_token_id(path, index): token for token, index in vocabulary.items()}
-    tokens |= dict(_added_token(path, entry) for entry in added)
-    if _START not in tokens.values():
-        raise invalid(f"{path.name} has no token {_START}: it is not a Whisper tokenizer")
-    return tokens
-
-
-def _token_id(path: Path, index: object) -> int:
-    if not isinstance(index, int):
-        raise invalid(f"{path.name} has an id that is not a number")
-    return index
-
-
-def _added_token(path: Path, entry: Any) -> tuple[int, str]:
-    try:
-        return _token_id(path, entry["id"]), str(entry["content"])
-    except (KeyError, TypeError) as error:
-        raise invalid(f"{path.name} has a broken added token") from error
 
 
 def full_vocabulary(tokens: dict[int, str], size: int) -> list[str]:
@@ -73,6 +41,17 @@ def read_vocabulary(path: Path) -> list[str]:
     return tokens
 
 
+def read_vocabulary_text(path: Path) -> list[str]:
+    """Return the tokens of a vocabulary.txt, one a line, of which one may be empty (Whisper has an empty token)."""
+    lines = read_text(path).split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def vocabulary_json(tokens: Sequence[str]) -> str:
+    """Return the text of a vocabulary.json as CTranslate2 writes it."""
+    return json.dumps(tokens, indent=2)
+
+
 def is_multilingual(vocabulary: Sequence[str]) -> bool:
     """Tell whether the model takes language and task tokens, by the size of its vocabulary as CTranslate2 does."""
     return len(vocabulary) >= MULTILINGUAL_SIZE
@@ -86,9 +65,9 @@ def languages(vocabulary: Sequence[str]) -> tuple[str, ...]:
     if not is_multilingual(vocabulary):
         return _ENGLISH
     try:
-        between = vocabulary[vocabulary.index(_START) + 1 : vocabulary.index(_AFTER_LANGUAGES)]
+        between = vocabulary[vocabulary.index(START) + 1 : vocabulary.index(_AFTER_LANGUAGES)]
     except ValueError as error:
-        raise invalid(f"the vocabulary lacks {_START} or {_AFTER_LANGUAGES}: it is not Whisper's") from error
+        raise invalid(f"the vocabulary lacks {START} or {_AFTER_LANGUAGES}: it is not Whisper's") from error
     return tuple(match.group(1) for token in between if (match := _LANGUAGE.fullmatch(token)))
 
 

@@ -152,6 +152,8 @@ def wrong(source: Path, target: Path) -> str:
         ({"vocab_size": 50_000}, "config.json says vocab_size 50000, and there are embeddings for 51865 tokens"),
         ({"encoder_layers": None}, "config.json has no sensible encoder_layers"),
         ({"encoder_attention_heads": 10**9}, "config.json has no sensible encoder_attention_heads"),
+        ({"encoder_layers": 257}, "config.json has no sensible encoder_layers"),
+        ({"num_mel_bins": 128}, "config.json says num_mel_bins 128, and the first convolution takes 80 mel bands"),
         ({"decoder_layers": 3}, "the checkpoint has no tensor model.decoder.layers.2"),
     ],
 )
@@ -162,16 +164,35 @@ def test_a_config_that_does_not_fit_is_named(change: dict[str, object], message:
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "preprocessor_config.json"])
-@pytest.mark.parametrize("content", [None, b"not json", b"[]", b"[" * 100_000])
-def test_a_missing_or_broken_document_is_named(name: str, content: bytes | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"not json", b"[]", b"[" * 100_000, b"\xff\xfe"])
+def test_a_broken_document_is_named(name: str, content: bytes, tmp_path: Path) -> None:
     source = copy_model(tmp_path / "source", without=[name])
-    if content is not None:
-        (source / name).write_bytes(content)
-    if content is None or name != "preprocessor_config.json":
-        assert name in wrong(source, tmp_path / "model")
-    else:
-        with pytest.raises(LoaderError, match=name):
-            validate(converted(source, tmp_path / "model"))
+    (source / name).write_bytes(content)
+    assert name in wrong(source, tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_a_missing_document_is_named(name: str, tmp_path: Path) -> None:
+    assert f"{name} is missing" in wrong(copy_model(tmp_path / "source", without=[name]), tmp_path / "model")
+
+
+def test_what_failed_the_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = copy_model(tmp_path / "source")
+    edit_json(source / "preprocessor_config.json", feature_size=128)
+    message = "preprocessor_config.json says feature_size 128, and the first convolution takes 80 mel bands"
+    assert wrong(source, tmp_path / "model") == message
+    assert not list((tmp_path / "model").iterdir())
+
+
+@pytest.mark.parametrize("quantization", ["int8_float16", "int16"])
+def test_numbers_that_are_none_can_not_become_integers(quantization: str, tmp_path: Path) -> None:
+    source = copy_model(tmp_path / "source", without=["model.safetensors"])
+    tensors = weights()
+    tensors["model.decoder.layers.1.fc2.weight"][3, 5] = float("inf")
+    save_safetensors(source / "model.safetensors", tensors, "float16")
+    (tmp_path / "model").mkdir()
+    with pytest.raises(LoaderError, match="infinite or no numbers"):
+        convert_model(source, tmp_path / "model", quantization)
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:

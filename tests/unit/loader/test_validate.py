@@ -5,6 +5,7 @@ import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -103,6 +104,10 @@ def list_edit(index: int, token: object) -> Callable[[object], object]:
     return change
 
 
+def without_added(document: Any, *ids: int) -> object:
+    return {**document, "added_tokens": [entry for entry in document["added_tokens"] if entry["id"] not in ids]}
+
+
 DOCUMENT_FAULTS: dict[str, tuple[str, Callable[[object], object], str]] = {
     "short vocabulary": ("vocabulary.json", lambda tokens: list(tokens)[:-1], "has 51864 tokens"),  # type: ignore[call-overload]  # a list
     "vocabulary of numbers": ("vocabulary.json", list_edit(7, 7), "vocabulary.json is not a list of tokens"),
@@ -114,6 +119,11 @@ DOCUMENT_FAULTS: dict[str, tuple[str, Callable[[object], object], str]] = {
         lambda _: {"model": {"vocab": {"a": 0}}, "added_tokens": []},
         "it is not a Whisper tokenizer",
     ),
+    "tokenizer without start tokens": (
+        "tokenizer.json",
+        lambda document: without_added(document, 50_359),
+        "tokenizer.json has no token 50359, which vocabulary.json calls '<|transcribe|>'",
+    ),
     "broken added token": ("tokenizer.json", with_key("added_tokens", [{"id": 1}]), "has a broken added token"),
     "ids that are text": (
         "tokenizer.json",
@@ -121,6 +131,8 @@ DOCUMENT_FAULTS: dict[str, tuple[str, Callable[[object], object], str]] = {
         "tokenizer.json has an id that is not a number",
     ),
     "config names unknown tokens": ("config.json", with_key("lang_ids", [99_999]), "lang_ids names tokens"),
+    "config with other heads": ("config.json", with_key("alignment_heads", [[2, 0]]), "alignment_heads names heads"),
+    "config with half a head": ("config.json", with_key("alignment_heads", [[1]]), "alignment_heads names heads"),
     "config lists text": ("config.json", with_key("suppress_ids", ["a"]), "suppress_ids names tokens"),
     "config is a list": ("config.json", lambda _: [], "config.json is not a JSON object"),
     "other mel bands": (
@@ -137,6 +149,21 @@ def test_documents_that_do_not_agree_are_refused(case: str, model: Path) -> None
     name, change, message = DOCUMENT_FAULTS[case]
     edit_json(model / name, change)
     assert message in refused(model)
+
+
+def test_early_tokenizers_without_timestamps_are_as_good(model: Path) -> None:
+    edit_json(model / "tokenizer.json", lambda document: without_added(document, *range(50_364, 51_865)))
+    assert validate(model).multilingual
+
+
+def test_a_tokenizer_may_know_more_than_the_model(model: Path) -> None:
+    more = {"id": 51_865, "content": "<|later|>", "special": True}
+    edit_json(model / "tokenizer.json", lambda document: with_more(document, more))
+    assert validate(model).multilingual
+
+
+def with_more(document: Any, entry: object) -> object:
+    return {**document, "added_tokens": [*document["added_tokens"], entry]}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
