@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import google_crc32c
+
 from tests.support.google_tokens import Tokens
 
 _OBJECTS = re.compile(r"(?:/download)?/storage/v1/b/(?P<bucket>[^/]+)/o(?:/(?P<name>[^/]+))?")
@@ -43,7 +45,9 @@ class Object:
         md5 = base64.b64encode(hashlib.md5(self.content, usedforsecurity=False).digest()).decode()
         about = {"kind": "storage#object", "bucket": bucket, "name": self.name, "generation": str(self.generation)}
         encoding = {"contentEncoding": self.encoding} if self.encoding else {}
-        return {**about, **encoding, "metageneration": "1", "size": str(len(self.content)), "md5Hash": md5}
+        crc32c = base64.b64encode(google_crc32c.value(self.content).to_bytes(4, "big")).decode()
+        checks = {"md5Hash": md5, "crc32c": crc32c}
+        return {**about, **encoding, **checks, "metageneration": "1", "size": str(len(self.content))}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The Google Cloud Storage of these tests, as Google's own client library sees it."""
 
+import gc
 import json
 from collections.abc import Iterator
 
@@ -14,6 +15,10 @@ from tests.support.gcs import Bucket, Gcs
 from tests.support.google_tokens import Tokens
 
 CONTENT = bytes(range(256)) * 100
+OPEN: list[Client] = []
+
+# The client leaves the connection to the server of tokens open, also when it is closed itself.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 @pytest.fixture
@@ -25,15 +30,29 @@ def gcs() -> Iterator[Gcs]:
         yield gcs
 
 
+@pytest.fixture(autouse=True)
+def clients() -> Iterator[list[Client]]:
+    """The clients of a test, closed after it."""
+    yield OPEN
+    while OPEN:
+        OPEN.pop().close()
+    gc.collect()  # here, where that is let pass
+
+
 def client(gcs: Gcs, tokens: Tokens | None = None) -> Client:
     info = json.loads((tokens or gcs.tokens).key_json(gcs.endpoint))
     scopes = ["https://www.googleapis.com/auth/devstorage.read_write"]
     found = service_account.Credentials.from_service_account_info(info, scopes=scopes)
-    return Client("project", found, client_options={"api_endpoint": gcs.endpoint})
+    return opened(Client("project", found, client_options={"api_endpoint": gcs.endpoint}))
+
+
+def opened(made: Client) -> Client:
+    OPEN.append(made)
+    return made
 
 
 def nobody(gcs: Gcs) -> Client:
-    return Client("project", AnonymousCredentials(), client_options={"api_endpoint": gcs.endpoint})
+    return opened(Client("project", AnonymousCredentials(), client_options={"api_endpoint": gcs.endpoint}))
 
 
 def test_the_client_reads_an_object_and_a_part_of_it(gcs: Gcs) -> None:
