@@ -12,7 +12,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -29,7 +29,8 @@ class _Handler(BaseHTTPRequestHandler):
         with (self.folder / Path(self.path.partition("?")[0]).name).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             asked = _RANGE.fullmatch(self.headers.get("Range", ""))
-            start, stop = (int(asked[1]), min(int(asked[2]) + 1, size)) if asked else (0, size)
+            start = int(asked[1]) if asked else 0
+            stop = min(int(asked[2]) + 1, size) if asked and asked[2] else size
             self.send_response(206 if asked else 200)
             self.send_header("ETag", f'"{size:032x}"')
             self.send_header("Last-Modified", self.date_time_string())
