@@ -61,7 +61,7 @@ class Resolved:
         identity: names exactly this content (a version, an ETag, a commit), without credentials.
         files: one archive, or the files of a model.
         is_archive: which of the two.
-        image_path: set when the files are neither, but an image's layers, the uppermost first: the folder that is meant.
+        image_path: set when the files are an image's layers, the uppermost first: the folder of it that is meant.
     """
 
     identity: str

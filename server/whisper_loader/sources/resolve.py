@@ -7,6 +7,7 @@ from whisper_contract.uris import (
     GoogleDriveSource,
     HTTPSource,
     HuggingFaceSource,
+    OCISource,
     S3Source,
     Source,
     SourceURIError,
@@ -26,7 +27,7 @@ def parse(uri: str) -> Source:
         raise LoaderError(Reason.SPEC_INVALID, str(error)) from error
 
 
-def resolve(source: Source, access: Access) -> Resolved:
+def resolve(source: Source, access: Access) -> Resolved:  # noqa: PLR0911  (one for each kind)
     """Return what `source` holds at this moment; the kinds' own `resolve` say what can go wrong."""
     if access.secret is not None:
         access.secret.check_exists()
@@ -51,6 +52,10 @@ def resolve(source: Source, access: Access) -> Resolved:
             from whisper_loader.sources import http_source  # noqa: PLC0415  (urllib3 is not free to import)
 
             return http_source.resolve(source, access)
+        case OCISource():
+            from whisper_loader.sources.oci import source as oci  # noqa: PLC0415  (urllib3 is not free to import)
+
+            return oci.resolve(source, access)
         case FileSource():
             return files.resolve(source, access)
         case _:
