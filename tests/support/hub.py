@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on this machine: the documented protocol for reading model repositories, with its ways to refuse.
+"""A Hugging Face Hub on this machine: the documented protocol for model repositories, with its ways to refuse.
 
 Small files come from the Hub itself; large ones (Git LFS) by redirect to a signed address on another host, its CDN.
 Hub and CDN are two ports here. What the real client library makes of it is tested in tests/unit/loader/test_hub.py.
@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import secrets
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tests.support.hub_upload import answer_post, take_blob
 
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/(?P<what>revision|tree)/(?P<revision>[^/]+))?")
 _RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
@@ -95,6 +98,8 @@ class Hub:
         endpoint: what HF_ENDPOINT would hold.
         token: of a user who may read private repositories; `stranger_token` is of one who may not.
         requests: every request line so far, signed addresses included.
+        blobs: what storage was given, by sha256.
+        lfs_from: size from which a file goes to storage.
     """
 
     endpoint: str = ""
@@ -105,13 +110,15 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     requests: list[str] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    lfs_from: int = _LFS_FROM
 
     @classmethod
     @contextmanager
-    def start(cls) -> Iterator["Hub"]:
+    def start(cls, tls: ssl.SSLContext | None = None) -> Iterator["Hub"]:
         """Serve until the block ends."""
         hub = cls()
-        with _serve(hub, _HubHandler) as hub.endpoint, _serve(hub, _CdnHandler) as hub.cdn:
+        with _serve(hub, _HubHandler, tls) as hub.endpoint, _serve(hub, _CdnHandler, tls) as hub.cdn:
             yield hub
 
     def add(self, repo: str, files: dict[str, bytes], *, private: bool = False, gated: bool = False) -> Repository:
@@ -123,12 +130,14 @@ class Hub:
 
 
 @contextmanager
-def _serve(hub: Hub, handler: type["_Handler"]) -> Iterator[str]:
+def _serve(hub: Hub, handler: type["_Handler"], tls: ssl.SSLContext | None) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"hub": hub}))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -182,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._write(body)
 
     def _write(self, body: bytes) -> None:
@@ -206,6 +215,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _HubHandler(_Handler):
     """The Hub itself: the API, small files, redirects for large ones."""
+
+    def do_POST(self) -> None:
+        self.hub.requests.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            self._count_fault()
+            self._check_may_write()
+        except _RefusalError as refusal:
+            self._refuse(refusal)
+            return
+        status, document = answer_post(self.hub, urlsplit(self.path).path, body)
+        self._send(status, {"Content-Type": "application/json"}, json.dumps(document).encode())
+
+    def _check_may_write(self) -> None:
+        known = self._token_is_known()
+        if not self._is_member():
+            raise _RefusalError(403 if known else 401, None, "You don't have the rights to write here")
 
     def answer(self) -> None:
         path = urlsplit(self.path).path  # still quoted: a branch may hold a slash
@@ -274,11 +300,25 @@ class _HubHandler(_Handler):
 class _CdnHandler(_Handler):
     """The CDN: takes the signature, and refuses whoever brings the Hub's token along, as S3 does."""
 
-    def answer(self) -> None:
+    def do_PUT(self) -> None:
+        self.hub.requests.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            path = self._check_signature()
+        except _RefusalError as refusal:
+            self._refuse(refusal)
+            return
+        self._send(take_blob(self.hub, path.removeprefix("/lfs/"), body), {})
+
+    def _check_signature(self) -> str:
         parts = urlsplit(self.path)
         if self.headers.get("Authorization") or parse_qs(parts.query).get("Signature") != [self.hub.signature]:
             raise _RefusalError(403, None, "Forbidden")
-        _, organisation, name, commit, path = unquote(parts.path).split("/", 4)
+        return parts.path
+
+    def answer(self) -> None:
+        path_of_file = self._check_signature()
+        _, organisation, name, commit, path = unquote(path_of_file).split("/", 4)
         file = self.hub.repositories[f"{organisation}/{name}"].commits[commit][path]
         self.send_content(_served(self.hub, path, file.content), {"ETag": f'"{file.etag}"'})
 

@@ -1,10 +1,11 @@
 """The Hub of these tests, as the real client library sees it."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -72,3 +73,28 @@ def test_the_client_tells_refusals_apart(
     with pytest.raises(error) as raised:
         HfApi(endpoint=hub.endpoint, token=token or False).get_hf_file_metadata(url=url)
     assert type(raised.value) is error or isinstance(raised.value, EntryNotFoundError)
+
+
+# How huggingface_hub itself calls httpx2.
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_the_client_makes_repositories_and_branches_and_commits_to_them(hub: Hub) -> None:
+    api = HfApi(endpoint=hub.endpoint, token=hub.token)
+    api.create_repo("org/new", private=True)
+    api.create_repo("org/new", private=True, exist_ok=True)
+    api.create_branch("org/new", branch="wip/1")
+    api.create_branch("org/new", branch="wip/1", exist_ok=True)
+    # As buffers: only Git LFS's protocol takes them, and not the newer one of the Hub's own storage.
+    files = [CommitOperationAdd(name, io.BufferedReader(io.BytesIO(content))) for name, content in FILES.items()]
+    info = api.create_commit("org/new", files, commit_message="Add", revision="wip/1")
+    repository = hub.repositories["org/new"]
+    assert repository.private
+    assert repository.references["wip/1"] == info.oid != repository.references["main"]
+    stored = {name: file.content for name, file in repository.commits[info.oid].items()}
+    assert stored == {".gitattributes": b"", **FILES}
+    assert set(hub.blobs.values()) == {FILES["model.safetensors"]}, "small files are part of the commit"
+
+
+def test_the_client_is_told_that_a_stranger_may_not_write(hub: Hub) -> None:
+    with pytest.raises(HfHubHTTPError) as raised:
+        HfApi(endpoint=hub.endpoint, token=hub.stranger_token).create_repo("org/new")
+    assert raised.value.response.status_code == 403
