@@ -13,7 +13,7 @@ from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.sources.files import file_errors
-from whisper_loader.sources.hugging_face import hub_errors
+from whisper_loader.sources.hub_client import hub_errors
 from whisper_loader.sources.s3_errors import s3_errors
 from whisper_loader.unexpected import as_loader_error
 
