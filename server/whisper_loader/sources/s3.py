@@ -21,6 +21,7 @@ from whisper_contract.reasons import Reason
 from whisper_contract.uris import S3Source
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.layout import find_model
+from whisper_loader.proxies import Proxies
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
@@ -50,6 +51,7 @@ def resolve(source: S3Source, access: Access) -> Resolved:
 
 def make_client(access: Access) -> "S3Client":
     """Return a client with the credentials that `access` leads to. It does not retry: `transfer` does."""
+    endpoint = None if access.endpoint is None else check_endpoint(access.endpoint)
     config = Config(
         connect_timeout=access.deadline.remaining(_CONNECT_SECONDS),
         read_timeout=access.deadline.remaining(_READ_SECONDS),
@@ -61,13 +63,20 @@ def make_client(access: Access) -> "S3Client":
         # Checksums of newer SDKs, which other services than AWS's refuse when they are not asked for.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        proxies=_proxies(endpoint),
     )
-    endpoint = None if access.endpoint is None else check_endpoint(access.endpoint)
     with s3_errors("the S3 client"):
         session = _session(None if access.anonymous else access.secret)
         region = access.region or session.region_name or "us-east-1"
         verify = None if access.ca_bundle is None else str(access.ca_bundle)
         return session.client("s3", config=config, endpoint_url=endpoint, region_name=region, verify=verify)
+
+
+def _proxies(endpoint: str | None) -> dict[str, str] | None:
+    """Return no proxies for an endpoint of NO_PROXY; None leaves it to boto3, which knows no networks in there."""
+    if endpoint is None or Proxies.from_environment().find(endpoint) is not None:
+        return None
+    return {}
 
 
 def _session(secret: SecretFolder | None) -> boto3.session.Session:

@@ -7,6 +7,7 @@ import pytest
 from tests.support.archives import Archives
 from tests.support.loader import Done, Job, whisper_model
 from tests.support.models import SPEECH_MODEL
+from tests.support.proxy import ForwardProxy
 from tests.support.relay import cut_off
 from tests.support.s3 import S3Server
 from tests.support.tars import archive, member
@@ -271,3 +272,18 @@ def test_a_push_that_cannot_be_says_why(path: Path, uri: str, code: int, s3: S3S
     assert done.exit_code == code, done.errors
     assert "Traceback" not in done.errors
     assert s3.secret_key not in done.errors
+
+
+@pytest.mark.parametrize("user", ["", "user:p%40ss@"])
+def test_a_proxy_of_the_environment_leads_there(user: str, job: Job, s3: S3Server) -> None:
+    with ForwardProxy.start("user:p@ss" if user else None) as proxy:
+        variables = {**s3.environment, "HTTP_PROXY": f"http://{user}{proxy.address}"}
+        done = job.step("pull", f"s3://models/{KEY}", "--endpoint", s3.endpoint, env=variables)
+    assert done.exit_code == 0, done.errors
+    assert any(asked.startswith(f"GET {s3.endpoint}/models/{KEY}") for asked in proxy.asked)
+
+
+def test_an_endpoint_in_a_network_of_no_proxy_is_asked_itself(job: Job, s3: S3Server) -> None:
+    variables = {**s3.environment, "HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "10.0.0.0/8,127.0.0.0/8"}
+    done = job.step("pull", f"s3://models/{KEY}", "--endpoint", s3.endpoint, env=variables)
+    assert done.exit_code == 0, done.errors
