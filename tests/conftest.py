@@ -14,6 +14,7 @@ from tests.cluster import binaries, packages
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import build_images
 from tests.cluster.runs import termination_unwinds
+from tests.support import registry
 
 HERE = Path(__file__).parent
 
@@ -29,7 +30,7 @@ def _node_packages() -> None:
 SERVERS: tuple[Callable[[], object], ...] = (binaries.kubernetes, binaries.helm, binaries.versitygw)
 NEEDS: dict[str, tuple[Callable[[], object], ...]] = {
     "unit/chart": (binaries.helm,),
-    "unit/loader": (binaries.versitygw,),
+    "unit/loader": (binaries.versitygw, registry.programs),
     "integration": SERVERS,
     "e2e": (_node_packages, binaries.pause, *SERVERS),
     "e2e/test_demo.py": (build_images,),

@@ -174,7 +174,7 @@ class Client:
                 preload_content=False,
                 decode_content=False,
             )
-        lower = {name.lower(): value for name, value in response.headers.items()}
+        lower = {name.lower(): value for name, value in response.headers.itermerged()}
         return Answer(url, response.status, lower, response, what, self._deadline)
 
     def _manager(self, url: str) -> urllib3.PoolManager:

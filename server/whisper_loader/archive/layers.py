@@ -129,12 +129,12 @@ class _LayerReader:
     def _is_mark(self, member: Member, parts: _Parts) -> bool:
         """Tell whether the member marks something below as removed, and remember what."""
         name = parts[-1] if parts else ""
-        if not name.startswith(_REMOVED):
+        if member.is_directory or not name.startswith(_REMOVED):
             return False
         folder, removed = parts[:-1], name.removeprefix(_REMOVED)
         if name == _EMPTIED:
             self._note(self.cover.inside, folder)
-        elif removed in ("", "."):
+        elif removed in ("", ".", ".."):
             raise unsafe(member, "marks nothing as removed")
         elif not name.startswith(_BOOKS):
             self._note(self.cover.whole, (*folder, removed))

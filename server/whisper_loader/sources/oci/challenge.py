@@ -40,12 +40,12 @@ class Challenge:
 def parse_challenge(header: str) -> Challenge | None:
     """Return the challenge to answer, tokens before passwords; None when the header names neither way."""
     starts = list(_SCHEME.finditer(header))
-    ends = [start.start() for start in starts[1:]] + [len(header)]
+    ends = [*(start.start() for start in starts[1:]), len(header)]
     challenges = {
         start.group(1).lower(): {
             key.lower(): quoted or bare for key, quoted, bare in _PARAMETER.findall(header, start.end(), end)
         }
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in zip(starts, ends, strict=False)
     }
     if "bearer" in challenges:
         found = challenges["bearer"]

@@ -28,7 +28,8 @@ _QUOTA = (
 
 def registry_error(answer: Answer, *, has_credentials: bool) -> LoaderError:
     """Return what an answer that is no success means; the registry's own words are not repeated, only its code."""
-    code = _code(answer)
+    # A server that fails may say anything: what passes is tried again.
+    code = "" if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else _code(answer)
     unauthorized = (Reason.UNAUTHORIZED, _REFUSES_CREDENTIALS if has_credentials else _WANTS_CREDENTIALS)
     meanings = {**_MEANINGS, "UNAUTHORIZED": unauthorized}
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS and _pulls_left(answer) == 0:
