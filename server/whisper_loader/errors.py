@@ -1,7 +1,7 @@
 """The loader's one error, and the border where the operating system's errors become it.
 
-Every other border lies beside the library whose errors it maps: `sources.s3_errors`, `sources.hugging_face`,
-`archive.decompress`.
+Every other border lies beside the library whose errors it maps: `http_errors`, `sources.s3_errors`,
+`sources.hub_client`, `sources.google_errors`, `archive.decompress`.
 """
 
 import errno
