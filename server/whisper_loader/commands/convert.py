@@ -1,12 +1,14 @@
 """``whisper-model convert``: a checkpoint to CTranslate2, without a store."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from whisper_contract.reasons import Reason
 from whisper_loader.commands.common import Subparsers, add_command, add_json, add_quantization, print_json, print_text
 from whisper_loader.errors import LoaderError, store_errors
-from whisper_loader.model.layout import ModelFormat, find_model
+from whisper_loader.model.layout import PUBLISHED_FILES, ModelFormat, find_model
 from whisper_loader.model.validate import validate
 from whisper_loader.progress import for_people
 from whisper_loader.sources.files import file_errors
@@ -47,10 +49,22 @@ def run(arguments: argparse.Namespace) -> None:
         output.mkdir(parents=True, exist_ok=True)
         if any(output.iterdir()):
             raise LoaderError(Reason.SPEC_INVALID, f"{output} is not empty")
-        with for_people().meter("convert") as meter:
-            convert(source, output, arguments.quantization, meter)
-    facts = validate(output)
+        with _whole_or_nothing(output):
+            with for_people().meter("convert") as meter:
+                convert(source, output, arguments.quantization, meter)
+            facts = validate(output)
     if arguments.json:
         print_json({"path": str(output), "quantization": facts.quantization, "languages": list(facts.languages)})
     else:
         print_text(f"{facts.quantization}  {output}")
+
+
+@contextmanager
+def _whole_or_nothing(output: Path) -> Iterator[None]:
+    """Leave the folder as empty as it was when the work in it fails, so that it can be done again."""
+    try:
+        yield
+    except BaseException:
+        for name in PUBLISHED_FILES:
+            (output / name).unlink(missing_ok=True)
+        raise

@@ -14,6 +14,7 @@ from ctranslate2.specs.whisper_spec import WhisperSpec
 from whisper_loader.model.documents import invalid, positive_integer, read_object
 from whisper_loader.model.layout import CONFIG, GENERATION_CONFIG, PREPROCESSOR
 from whisper_loader.model.safetensors import Tensor, load_checkpoint
+from whisper_loader.model.shapes import check_shapes
 from whisper_loader.model.tokenizer import load_tokenizer, tokens_by_id
 from whisper_loader.model.variables import Joined, Zeros
 from whisper_loader.model.vocabulary import full_vocabulary, language_ids
@@ -64,6 +65,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     size = positive_integer(config, "vocab_size", CONFIG)
     if size != embedding.shape[0]:
         raise invalid(f"{CONFIG} says vocab_size {size}, and there are embeddings for {embedding.shape[0]} tokens")
+    check_shapes(tensors, config)
     vocabulary = full_vocabulary(tokens_by_id(load_tokenizer(directory)), size)
     has_generation = (directory / GENERATION_CONFIG).is_file()
     generation = read_object(directory / GENERATION_CONFIG) if has_generation else {}
@@ -117,11 +119,26 @@ def _configure(spec: WhisperSpec, checkpoint: Checkpoint) -> None:
     """Generation settings: from generation_config.json, from config.json when there is none."""
     source = checkpoint.generation or checkpoint.config
     config = spec.config
-    config.suppress_ids = source.get("suppress_tokens")
-    config.suppress_ids_begin = source.get("begin_suppress_tokens")
-    config.alignment_heads = source.get("alignment_heads") or _default_alignment_heads(checkpoint.config)
+    config.suppress_ids = _integers("suppress_tokens", source.get("suppress_tokens"))
+    config.suppress_ids_begin = _integers("begin_suppress_tokens", source.get("begin_suppress_tokens"))
+    config.alignment_heads = _heads(source.get("alignment_heads")) or _default_alignment_heads(checkpoint.config)
     ids = source.get("lang_to_id")
     config.lang_ids = _language_ids(ids) if isinstance(ids, dict) else language_ids(checkpoint.vocabulary)
+
+
+def _integers(key: str, value: Any) -> list[int] | None:
+    """The list, as long as it is one; that its numbers fit the model is checked when the result is."""
+    if value is not None and not (isinstance(value, list) and all(isinstance(number, int) for number in value)):
+        raise invalid(f"the generation settings have {key} that are not a list of numbers")
+    return value
+
+
+def _heads(value: Any) -> list[list[int]] | None:
+    if value is not None and not isinstance(value, list):
+        raise invalid("the generation settings have alignment_heads that are not a list")
+    for head in value or []:
+        _integers("alignment_heads", head)
+    return value
 
 
 def _language_ids(ids: dict[str, Any]) -> list[int]:

@@ -27,6 +27,7 @@ _FIRST_CONVOLUTION = "encoder/conv1/weight"
 _CONVOLUTION_RANK = 3
 _DECODER_LAYER = re.compile(r"decoder/layer_\d+/self_attention/linear_0/weight")
 _MAX_COUNT = 100_000
+_MAX_NAME = 1_000
 _MAX_RANK = 4
 
 
@@ -79,6 +80,8 @@ def read_header(path: Path) -> WeightsHeader:
     Raises:
         LoaderError: InvalidModel for another kind of file or model, another version, or one that is cut short.
     """
+    if not path.is_file():
+        raise invalid(f"{path.name} is missing")
     with path.open("rb") as file:
         try:
             return WeightsHeader(_Reader(file).read_all())
@@ -139,6 +142,8 @@ class _Reader:
 
     def _string(self) -> str:
         length = self._number("<H")
+        if length > _MAX_NAME:
+            raise invalid("model.bin is damaged: it has a name that is too long")
         data = self._file.read(length)
         if len(data) != length or not data.endswith(b"\0"):
             raise struct.error

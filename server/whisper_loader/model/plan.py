@@ -41,7 +41,7 @@ def make_plan(spec: WhisperSpec, quantization: str) -> Plan:
     """Return the plan of a validated `spec`, whose weights are `Joined`.
 
     Raises:
-        LoaderError: InvalidModel for tensors that can't be joined.
+        LoaderError: InvalidModel for tensors that are too large.
     """
     values, quantizable = _collect(spec)
     weights = {name: value for name, value in values.items() if isinstance(value, Joined)}

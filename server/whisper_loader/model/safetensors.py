@@ -59,6 +59,11 @@ class Tensor:
             values = (values.astype(np.uint32) << 16).view(np.float32)
         return values.reshape(stop - start, *self.shape[1:])
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes on disk."""
+        return math.prod(self.shape) * _ITEM_SIZE[self.dtype]
+
     def values(self) -> NDArray[Any]:
         """Return all numbers."""
         return self.rows(0, self.shape[0])
@@ -75,17 +80,22 @@ def load_checkpoint(directory: Path) -> dict[str, Tensor]:
     weight_map = read_object(directory / SAFETENSORS_INDEX).get("weight_map")
     if not isinstance(weight_map, dict):
         raise invalid(f"{SAFETENSORS_INDEX} has no weight_map")
-    shards = {shard: _load(_shard_path(directory, shard)) for shard in sorted(set(weight_map.values()), key=str)}
+    shards = {path.name: _load(path) for path in _shard_paths(directory, weight_map)}
     missing = [name for name, shard in weight_map.items() if name not in shards[shard]]
     if missing:
         raise invalid(f"{missing[0]} is not in the shard that {SAFETENSORS_INDEX} names")
     return {name: shards[shard][name] for name, shard in weight_map.items()}
 
 
-def _shard_path(directory: Path, name: object) -> Path:
-    if not isinstance(name, str) or "/" in name or not (directory / name).is_file():
-        raise invalid(f"the shard {name!r} that {SAFETENSORS_INDEX} names is missing")
-    return directory / name
+def _shard_paths(directory: Path, weight_map: dict[str, Any]) -> list[Path]:
+    """Each shard once. A name is looked for among those that are there: what an index holds is no path to follow."""
+    present = {path.name: path for path in directory.iterdir() if path.is_file()}
+    for name in weight_map.values():
+        if not isinstance(name, str):
+            raise invalid(f"{SAFETENSORS_INDEX} names a shard that is not text")
+        if name not in present:
+            raise invalid(f"the shard {name!r} that {SAFETENSORS_INDEX} names is missing")
+    return [present[name] for name in sorted(set(weight_map.values()))]
 
 
 def _load(path: Path) -> dict[str, Tensor]:
@@ -97,7 +107,11 @@ def _load(path: Path) -> dict[str, Tensor]:
             raise invalid(f"{path.name} is not a safetensors file, or is cut short in its header")
         header = _parse_header(path, file.read(length))
     data = range(_LENGTH.size + length, size + 1)
-    return {name: _tensor(path, name, entry, data) for name, entry in header.items() if name != "__metadata__"}
+    tensors = {name: _tensor(path, name, entry, data) for name, entry in header.items() if name != "__metadata__"}
+    # Otherwise a small file could declare any amount of work.
+    if sum(tensor.size for tensor in tensors.values()) >= len(data):
+        raise invalid(f"{path.name} has tensors that overlap")
+    return tensors
 
 
 def _parse_header(path: Path, text: bytes) -> dict[str, Any]:
@@ -128,6 +142,6 @@ def _tensor(path: Path, name: str, entry: Any, data: range) -> Tensor:
 def _fields(path: Path, name: str, entry: Any) -> tuple[str, list[int], list[int]]:
     match entry:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
-            if all(isinstance(dimension, int) for dimension in shape):
+            if all(type(number) is int for number in (*shape, begin, end)):  # True is an int, too
                 return dtype, shape, [begin, end]
     raise invalid(f"{path.name}: the header's entry of {name} is broken")

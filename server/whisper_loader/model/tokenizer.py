@@ -14,6 +14,7 @@ from whisper_loader.model.layout import ADDED_TOKENS, MERGES, TOKENIZER, TOKENIZ
 START = "<|startoftranscript|>"
 _TIMESTAMP = re.compile(r"<\|\d+\.\d\d\|>")
 _SPECIAL = re.compile(r"<\|.+\|>")
+_ID = re.compile(r"[0-9]{1,9}")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 _MEND = (
     'take tokenizer.json from the model that it was trained from, for example: python -c "from transformers import '
@@ -140,7 +141,7 @@ def _declared_tokens(directory: Path) -> list[Document]:
 
 def _declared_token(index: str, entry: Any) -> Document:
     match entry:
-        case {"content": str(content)} if index.isascii() and index.isdigit():
+        case {"content": str(content)} if _ID.fullmatch(index):
             return {"id": int(index), "content": content, **{flag: entry.get(flag) is True for flag in _FLAGS}}
     raise invalid(f"{TOKENIZER_CONFIG} has a broken added token")
 

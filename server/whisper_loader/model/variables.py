@@ -16,6 +16,7 @@ Values = NDArray[Any]
 #: Numbers in a block: they fit into a processor's cache, and the page cache takes 256 KiB at a time with the least ado.
 BLOCK = 1 << 17
 _MAX_ROW = 1 << 20
+_MAX_BYTES = (1 << 32) - 1  # what a model.bin has room to say, in the widest type
 _SIZES = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1}
 
 
@@ -86,11 +87,8 @@ class Joined:
         return self.casts[-1]
 
     def check(self) -> None:
-        """Raise LoaderError InvalidModel when the parts can't be joined, or are nothing that a Whisper has."""
-        if any(part.shape[1:] != self.parts[0].shape[1:] for part in self.parts):
-            shapes = " and ".join(str(list(part.shape)) for part in self.parts)
-            raise invalid(f"the checkpoint's tensors do not fit together: they have the shapes {shapes}")
-        if self._row_size() > _MAX_ROW:
+        """Raise LoaderError InvalidModel for what is larger than anything that a Whisper has."""
+        if self._row_size() > _MAX_ROW or math.prod(self.shape) * _SIZES["float32"] > _MAX_BYTES:
             raise invalid(f"the checkpoint has a tensor of shape {list(self.shape)}, which no Whisper has")
 
     def to(self, dtype: str) -> "Joined":
