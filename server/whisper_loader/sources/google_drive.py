@@ -13,14 +13,13 @@ from whisper_contract.reasons import Reason
 from whisper_contract.uris import GoogleDriveSource
 from whisper_loader.errors import LoaderError
 from whisper_loader.http import Answer, Client
-from whisper_loader.log import logger
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources import google_drive_page
 from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
 from whisper_loader.sources.google_api import Api, Range, no_api
 from whisper_loader.sources.google_credentials import KEY, Authorize, authorize
-from whisper_loader.sources.google_errors import Meanings, failure, reasons
+from whisper_loader.sources.google_errors import Meanings
 from whisper_loader.transfer.retry import retry
 
 ENDPOINT = "https://www.googleapis.com"
@@ -29,11 +28,10 @@ _API_KEY = "apiKey"
 _READ_ONLY = "https://www.googleapis.com/auth/drive.readonly"
 _FIELDS = "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,trashed,shortcutDetails(targetId)"
 _GOOGLES_OWN = "application/vnd.google-apps."
-_FLAGGED = "cannotDownloadAbusiveFile"
 _NOT_DOWNLOADABLE = (Reason.UNAUTHORIZED, "its owner, or an administrator, does not let these credentials download it")
 _MEANINGS: Meanings = {
     "downloadQuotaExceeded": (Reason.SOURCE_QUOTA_EXCEEDED, google_drive_page.QUOTA),
-    _FLAGGED: (Reason.UNSAFE_ARCHIVE, google_drive_page.INFECTED),
+    "cannotDownloadAbusiveFile": (Reason.UNSAFE_ARCHIVE, google_drive_page.INFECTED),
     "cannotDownloadFile": _NOT_DOWNLOADABLE,
     "domainPolicy": _NOT_DOWNLOADABLE,
     "fileNotDownloadable": (Reason.UNSUPPORTED_FORMAT, "it has no bytes of its own: only files that were uploaded do"),
@@ -54,9 +52,7 @@ def resolve(source: GoogleDriveSource, access: Access) -> Resolved:
     client = Client(access)
     base = check_endpoint(access.endpoint or ENDPOINT)
     api = Api(client, _authorize(access, access.secret, client, str(source)), base, _MEANINGS)
-    parameters = {"fields": _FIELDS, "supportsAllDrives": "true"}
-    document = retry(lambda: api.document(_path(source), str(source), parameters), access.deadline)
-    _check_is_file(source, document)
+    document = retry(lambda: _document(api, source), access.deadline)
     content = _content(source, document)
     name = str(document.get("name", source.file_id))
     file = SourceFile(name, content.size, partial(_open, api, content), sha256=content.sha256)
@@ -70,6 +66,14 @@ def _authorize(access: Access, secret: SecretFolder, client: Client, what: str) 
     if secret.get(KEY) is None:
         raise secret.missing(f"{KEY} (a service account's) or {_API_KEY}")
     return authorize(access, client, [_READ_ONLY], what)
+
+
+def _document(api: Api, source: GoogleDriveSource) -> dict[str, Any]:
+    """Return what Drive says of the file."""
+    parameters = {"fields": _FIELDS, "supportsAllDrives": "true"}
+    document = api.document(_path(source), str(source), parameters)
+    _check_is_file(source, document)
+    return document
 
 
 def _path(source: GoogleDriveSource) -> str:
@@ -99,14 +103,12 @@ class _Content:
 
     Attributes:
         fragment: tells it from any other content.
-        md5: what Drive says of it; not all files have one.
     """
 
     source: GoogleDriveSource
     size: int
     fragment: str
     sha256: str | None
-    md5: str | None
 
     @property
     def identity(self) -> str:
@@ -117,34 +119,33 @@ def _content(source: GoogleDriveSource, document: Mapping[str, Any]) -> _Content
     named = {"sha256": "sha256Checksum", "md5": "md5Checksum", "revision": "headRevisionId"}
     fragments = [f"{name}={document[key]}" for name, key in named.items() if document.get(key)]
     try:
-        sha256, md5 = document.get("sha256Checksum"), document.get("md5Checksum")
-        return _Content(source, int(document["size"]), fragments[0], sha256, md5)
+        return _Content(source, int(document["size"]), fragments[0], document.get("sha256Checksum"))
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise no_api(str(source)) from error
 
 
 def _open(api: Api, content: _Content, start: int, stop: int | None) -> ByteStream:
     wanted = Range(start, stop, content.size)
-    answer = _get(api, content, wanted, acknowledged=False)
-    if not answer.ok:
-        document = answer.document()
-        if _FLAGGED not in reasons(document):
-            raise failure(answer, _MEANINGS, document)
-        # Only its owner gets it, who says by this to know what the scan found.
-        logger.warning("%s: Google's virus scan flags this file; asking for it as its owner", content.source)
-        answer = _get(api, content, wanted, acknowledged=True)
-        if not answer.ok:
-            raise failure(answer, _MEANINGS)
-    _check_is_bytes(answer)
+    parameters = {"alt": "media", "supportsAllDrives": "true"}
+    answer = api.get(_path(content.source), str(content.source), parameters, wanted.headers)
+    try:
+        _check_is_bytes(answer)
+        _check_is_current(api, content)
+    except LoaderError:
+        answer.close()
+        raise
     return wanted.check(answer)
 
 
-def _get(api: Api, content: _Content, wanted: Range, *, acknowledged: bool) -> Answer:
-    parameters = {"alt": "media", "supportsAllDrives": "true"} | ({"acknowledgeAbuse": "true"} if acknowledged else {})
-    return api.ask(_path(content.source), str(content.source), parameters, wanted.headers)
+def _check_is_current(api: Api, content: _Content) -> None:
+    """Raise LoaderError SourceChanged when the file was replaced.
+
+    Bytes don't say of which revision they are: they are of this one if it is still there after they began to come.
+    """
+    if _content(content.source, _document(api, content.source)) != content:
+        raise LoaderError(Reason.SOURCE_CHANGED, f"{content.source}: it was replaced while it was being read")
 
 
 def _check_is_bytes(answer: Answer) -> None:
     if google_drive_page.is_page(answer):
-        answer.close()
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{answer.what}: a web page came in place of the file")

@@ -24,16 +24,17 @@ from whisper_loader.transfer.retry import retry
 
 ENDPOINT = "https://drive.usercontent.google.com"
 QUOTA = "too many people have downloaded this file lately, and Google gives no more of it for up to a day"
-INFECTED = "Google's virus scan takes this file for malware, and only its owner may download it"
+INFECTED = "Google's virus scan takes this file for malware, so it is not downloaded"
 
 _NO_ACCESS = (Reason.UNAUTHORIZED, "it is not shared with everyone who has the link: share it, or give a Secret")
 _ABSENT = (Reason.SOURCE_NOT_FOUND, "there is no such file, or it is a folder")
 _FORM = "download-form"
+_INFECTED_WORDS = "infected with a virus"
 # What Google's pages say, in lower case, since they have no codes.
 _PAGES: tuple[tuple[str, tuple[Reason, str]], ...] = (
     ("quota exceeded", (Reason.SOURCE_QUOTA_EXCEEDED, QUOTA)),
     ("too many users have viewed or downloaded", (Reason.SOURCE_QUOTA_EXCEEDED, QUOTA)),
-    ("infected with a virus", (Reason.UNSAFE_ARCHIVE, INFECTED)),
+    (_INFECTED_WORDS, (Reason.UNSAFE_ARCHIVE, INFECTED)),
     ("you need access", _NO_ACCESS),
     ("request access", _NO_ACCESS),
     ("access denied", _NO_ACCESS),
@@ -143,7 +144,7 @@ def _confirmed(answer: Answer) -> str:
     text = _read(answer)
     form = _Form()
     form.feed(text)
-    if form.action is None:
+    if form.action is None or _INFECTED_WORDS in text.lower():
         raise _meaning(answer, text)
     target = urljoin(answer.url, form.action)
     if urlsplit(target)[:2] != urlsplit(answer.url)[:2]:
