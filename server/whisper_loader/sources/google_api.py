@@ -72,7 +72,7 @@ class Api:
         """Return the JSON object at `path`.
 
         Raises:
-            LoaderError: by `meanings`; SourceUnreachable.
+            LoaderError: by `meanings`; SourceUnreachable; Unauthorized.
         """
         answer = self.get(path, what, parameters)
         try:
@@ -89,19 +89,13 @@ class Api:
         """Return an answer that is a success.
 
         Raises:
-            LoaderError: by `meanings`; SourceUnreachable.
+            LoaderError: by `meanings`; SourceUnreachable; Unauthorized.
         """
-        answer = self.ask(path, what, parameters, headers)
+        url = f"{self.base}{path}?{urlencode(parameters)}"
+        answer = self.client.get(url, what, {**self.authorize(), **(headers or {})})
         if not answer.ok:
             raise failure(answer, self.meanings)
         return answer
-
-    def ask(
-        self, path: str, what: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Return an answer, whatever its status; LoaderError SourceUnreachable, Unauthorized when there is none."""
-        url = f"{self.base}{path}?{urlencode(parameters)}"
-        return self.client.get(url, what, {**self.authorize(), **(headers or {})})
 
 
 def no_api(what: str) -> LoaderError:

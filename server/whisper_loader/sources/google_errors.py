@@ -31,21 +31,20 @@ _COMMON: Meanings = {
 }
 
 
-def failure(answer: Answer, own: Meanings, document: bytes | None = None) -> LoaderError:
+def failure(answer: Answer, own: Meanings) -> LoaderError:
     """Return what a refusal means, and close the answer.
 
     Args:
         answer: of an API, with a status that is no success.
         own: the meanings of this API, which come before those that all share.
-        document: the body, where that was read already.
     """
-    words = (*reasons(answer.document() if document is None else document), answer.status)
+    words = (*_reasons(answer.document()), answer.status)
     meanings = {**_COMMON, **own}
     found = next((meanings[word] for word in words if word in meanings), None)
     return answer.failure(None if found is None else {answer.status: found})
 
 
-def reasons(document: bytes) -> Iterator[str]:
+def _reasons(document: bytes) -> Iterator[str]:
     """Return Google's words for what is wrong, the most exact first."""
     error = _error(document)
     for key in ("details", "errors"):
