@@ -4,7 +4,6 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -16,12 +15,12 @@ from whisper_loader.errors import LoaderError
 from whisper_loader.http import Answer, Client
 from whisper_loader.sources.base import Access, ByteStream
 from whisper_loader.sources.endpoints import check_endpoint
+from whisper_loader.sources.http_version import parse_content_range, parse_length
 from whisper_loader.sources.oci.credentials import Credentials, credentials_for, is_docker_hub
 from whisper_loader.sources.oci.errors import registry_error
 from whisper_loader.sources.oci.login import Login
 from whisper_loader.sources.oci.manifests import ACCEPT, Descriptor, Index, Manifest, parse
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _DOCKER_HUB_API = "https://registry-1.docker.io"
 _STORAGE_REFUSES = (Reason.SOURCE_UNREACHABLE, "the storage behind the registry refused the address that it was given")
 
@@ -152,12 +151,9 @@ class Registry:
 def _extent(answer: Answer) -> tuple[int, int | None]:
     """Return where an answer's bytes begin in the whole, and how long that is, as far as the server says."""
     if answer.status == HTTPStatus.PARTIAL_CONTENT:
-        found = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip())
-        if found is None:
-            return -1, None
-        return int(found.group(1)), None if found.group(2) == "*" else int(found.group(2))
-    length = answer.headers.get("content-length", "")
-    return 0, int(length) if length.isdecimal() else None
+        part = parse_content_range(answer.headers)
+        return (-1, None) if part is None else (part.start, part.total)
+    return 0, parse_length(answer.headers)
 
 
 def _base(source: OCISource, access: Access) -> str:
