@@ -17,7 +17,7 @@ from whisper_loader.unexpected import as_loader_error
 
 #: Bytes of a part, and parts at once: their product bounds the memory that waiting bytes take.
 PART_BYTES = 8 << 20
-PARTS = 5
+PARTS = 4
 
 _CHUNK = 1 << 20
 _CHUNKS_OF_PART = PART_BYTES // _CHUNK
