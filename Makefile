@@ -5,8 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Two workers, since most tests wait for processes; a file's tests share one, and so its servers.
-WORKERS := -n 2 --dist loadfile
+# More workers than cores, since tests mostly wait for processes; the tests of a file share one, and so its servers.
+WORKERS := -n 4 --dist loadfile
 
 ##@ Start here
 .PHONY: help demo test
@@ -61,7 +61,7 @@ integration: setup ## The operator against a real API server and controller mana
 	@$(BIN)/python -m pytest tests/integration $(WORKERS)
 
 e2e: setup ## The whole way on a real kubelet (root)
-	@$(BIN)/python -m pytest tests/e2e -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest tests/e2e -n 4 --dist loadgroup
 
 ##@ Building
 .PHONY: images manifests

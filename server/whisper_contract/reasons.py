@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SOURCE_CHANGED = "SourceChanged"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     OUT_OF_MEMORY = "OutOfMemory"
+    VOLUME_FAILED = "VolumeFailed"
     INTERNAL_ERROR = "InternalError"
 
 
@@ -195,6 +196,13 @@ FAILURES: dict[Reason, Failure] = {
             _ALL,
             "The step ran out of memory.",
             "Raise pull.resources.limits.memory.",
+        ),
+        Failure(
+            Reason.VOLUME_FAILED,
+            EXIT_RETRY,
+            _ALL,
+            "The volume that the models lie on broke down: a network mount was lost, or a disk fails.",
+            "Look at the storage and at the node's kernel log; it is tried again meanwhile.",
         ),
         Failure(
             Reason.INTERNAL_ERROR,

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import FrameType
 from typing import NoReturn
 
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_DETAILS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=version("whisper-operator"))
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (pull, pack, push, convert, verify, listing, gc, job):
         command.add_to(subparsers)

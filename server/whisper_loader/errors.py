@@ -1,7 +1,7 @@
 """The loader's one error, and the border where the operating system's errors become it.
 
-Every other border lies beside the library whose errors it maps: `http_errors`, `sources.s3_errors`,
-`sources.hub_client`, `sources.google_errors`, `archive.decompress`.
+Every other border lies beside the library whose errors it maps: `http.errors`, `sources.s3.errors`,
+`sources.hub.client`, `sources.google.errors`, `archive.decompress`.
 """
 
 import errno
@@ -13,6 +13,10 @@ from whisper_contract.reasons import FAILURES, Failure, Reason
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+# A file handle that the server forgot, a disk that can't be read, a mount whose other end is gone.
+_BROKEN = frozenset(
+    {errno.ESTALE, errno.EIO, errno.EREMOTEIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENXIO}
+)
 
 
 class LoaderError(Exception):
@@ -36,7 +40,7 @@ def store_errors(store: Path) -> Iterator[None]:
     """Map errors of the file system that the store lies on; sources map their own before they reach this.
 
     Raises:
-        LoaderError: OutOfSpace, ClaimNotWritable.
+        LoaderError: OutOfSpace, ClaimNotWritable, VolumeFailed.
     """
     try:
         yield
@@ -46,4 +50,6 @@ def store_errors(store: Path) -> Iterator[None]:
         if error.errno in _NOT_WRITABLE:
             where = error.filename or store
             raise LoaderError(Reason.CLAIM_NOT_WRITABLE, f"may not write to {where}: {error.strerror}") from error
+        if error.errno in _BROKEN:
+            raise LoaderError(Reason.VOLUME_FAILED, f"the volume at {store} fails: {error.strerror}") from error
         raise

@@ -18,7 +18,7 @@ from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.log import logger
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Resolved, SourceFile
+from whisper_loader.source import Resolved, SourceFile
 from whisper_loader.store.journal import Journal
 from whisper_loader.transfer.parts import PartsReader
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from whisper_contract.uris import GCSSource, HTTPSource, HuggingFaceSource, OCISource, S3Source, Source
+from whisper_loader.access import Access
 from whisper_loader.archive.pack import SUFFIXES
-from whisper_loader.sources.base import Access
 from whisper_loader.sources.upload import path_of
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")

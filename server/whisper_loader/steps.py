@@ -12,16 +12,16 @@ from whisper_contract.digest import PublishedFile
 from whisper_contract.manifest import Manifest, Provenance
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import Source
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.fetch import Fetch
 from whisper_loader.log import logger
 from whisper_loader.model.complete import take_over
 from whisper_loader.model.ct2 import read_header
 from whisper_loader.model.documents import invalid
-from whisper_loader.model.layout import PUBLISHED_FILES, WEIGHTS, ModelFormat, find_model
+from whisper_loader.model.layout import PUBLISHED_FILES, WEIGHTS, ModelFormat, find_model_in
 from whisper_loader.model.validate import validate
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
 from whisper_loader.sources.resolve import resolve
 from whisper_loader.store import records
 from whisper_loader.store.artifacts import Artifact, find_artifact, hash_files, publish
@@ -64,7 +64,7 @@ def pull_step(
     logger.info("pulling %s (%s bytes)", resolved.identity, "?" if resolved.size is None else resolved.size)
     fetched = Fetch(staging.source, staging.journal, meter, access.deadline).run(resolved, sha256)
     folder = top_folder(staging.source)
-    found = find_model(entry.name for entry in (staging.source / folder).iterdir() if entry.is_file())
+    found = find_model_in(staging.source / folder)
     files = _in_folder(fetched.files, folder)
     staging.save(
         replace(state, archive_sha256=fetched.archive_sha256, format=found.format, model_folder=folder, files=files)

@@ -1,4 +1,4 @@
-"""One cluster for the session: images loaded, an S3 server beside it, the operator installed by helm."""
+"""One cluster for each group of tests: images loaded, an S3 server beside it, the operator installed by helm."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +13,16 @@ from tests.support.archives import Archives
 from tests.support.release import VERSION
 from tests.support.s3 import S3Server
 
-# These start clusters of their own. All others share one, and so a worker.
-OWN_CLUSTER = ("test_cluster.py", "test_demo.py")
+# Each group is a worker, and has a cluster: tests mostly wait, so that four at once are no slower than two. The modules
+# that no group names share one; the first two start clusters of their own.
+GROUPS = {"test_cluster.py": "clusters", "test_demo.py": "demo", "test_bad_input.py": "bad-input"}
 OPERATOR_NAMESPACE = "whisper-operator"
 BUCKET = "models"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        group = "own-clusters" if item.path.name in OWN_CLUSTER else "shared-cluster"
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "shared")))
 
 
 @pytest.fixture(scope="session")

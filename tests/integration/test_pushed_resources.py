@@ -7,9 +7,9 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.support.whispermodels import read_crd
 from whisper_contract.uris import parse_source
+from whisper_loader.access import Access
 from whisper_loader.resource import serving_resource
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources.base import Access
 
 ACCESS = Access(
     endpoint="https://storage.example.com:9000", region="eu-1", secret=SecretFolder(Path("/s")), ca_bundle=Path("/c")

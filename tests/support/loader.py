@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked import run_forked
 from whisper_contract.progress import Progress
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
@@ -16,6 +17,7 @@ from whisper_contract.termination import TerminationMessage
 COMMAND = Path(sysconfig.get_path("scripts"), "whisper-model")
 JOB_UID = "5b2c6f0e-job"
 POD_UID = "77d0a1c4-pod"
+_TIMEOUT_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,16 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def whisper_model(*arguments: str | Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
-    """Run the command to its end; `options` are subprocess.run's."""
+    """Run the command to its end; with `options`, which are subprocess.run's, by its console script."""
+    if not options:
+        return Done(*run_forked(list(map(str, arguments)), environment(env), _TIMEOUT_SECONDS))
     done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         env=environment(env),
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=_TIMEOUT_SECONDS,
         **options,
     )
     return Done(done.returncode, done.stdout, done.stderr)

@@ -11,6 +11,7 @@ from backports import zstd
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
+from whisper_loader.metered import MeteredFile
 from whisper_loader.progress import Meter
 
 SUFFIXES = (".tar", ".tar.zst", ".tar.gz")
@@ -59,18 +60,5 @@ def _add(archive: tarfile.TarFile, path: Path, meter: Meter) -> None:
     header = tarfile.TarInfo(path.name)
     header.size = path.stat().st_size
     header.mode = 0o644
-    with path.open("rb") as content:
-        archive.addfile(header, _Metered(content, meter))
-
-
-class _Metered:
-    """A file that tells how much of it was read."""
-
-    def __init__(self, file: IO[bytes], meter: Meter) -> None:
-        self._file = file
-        self._meter = meter
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._file.read(size)
-        self._meter.advance(len(data))
-        return data
+    with MeteredFile(path, meter) as content:
+        archive.addfile(header, content)

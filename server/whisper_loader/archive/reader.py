@@ -4,7 +4,7 @@ from typing import Protocol
 
 from whisper_loader.hashing import BackgroundSha256
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import ByteStream
+from whisper_loader.source import ByteStream
 
 CHUNK = 1 << 20
 

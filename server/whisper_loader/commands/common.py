@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from whisper_contract.digest import parse_digest
 from whisper_contract.reasons import Reason
-from whisper_loader.ca_bundle import check_ca_bundle
+from whisper_loader.access import Access
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
+from whisper_loader.http.ca_bundle import check_ca_bundle
 from whisper_loader.model.quantization import QUANTIZATIONS
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources.base import Access
 
 
 class Subparsers(Protocol):

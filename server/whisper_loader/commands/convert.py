@@ -8,7 +8,7 @@ from pathlib import Path
 from whisper_contract.reasons import Reason
 from whisper_loader.commands.common import Subparsers, add_command, add_json, add_quantization, print_json, print_text
 from whisper_loader.errors import LoaderError, store_errors
-from whisper_loader.model.layout import PUBLISHED_FILES, ModelFormat, find_model
+from whisper_loader.model.layout import PUBLISHED_FILES, ModelFormat, find_model_in
 from whisper_loader.model.validate import validate
 from whisper_loader.progress import for_people
 from whisper_loader.sources.files import file_errors
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     source, output = arguments.directory, arguments.output
     with file_errors(source):
-        found = find_model(entry.name for entry in source.iterdir() if entry.is_file())
+        found = find_model_in(source)
     if found.format is not ModelFormat.TRANSFORMERS:
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{source} is in CTranslate2's format already")
     with store_errors(output):

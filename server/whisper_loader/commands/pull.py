@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from whisper_contract.digest import format_digest
+from whisper_loader.access import Access
 from whisper_loader.commands.common import (
     Subparsers,
     access_from,
@@ -21,7 +22,6 @@ from whisper_loader.errors import store_errors
 from whisper_loader.job import run_step
 from whisper_loader.model.quantization import check_quantization
 from whisper_loader.progress import Reporter, for_people
-from whisper_loader.sources.base import Access
 from whisper_loader.sources.resolve import parse
 from whisper_loader.steps import Published, convert_step, publish_step, pull_step
 from whisper_loader.store.staging import Staging

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import Source, shown
+from whisper_loader.access import Access
 from whisper_loader.archive.pack import SUFFIXES
 from whisper_loader.commands.common import (
     Subparsers,
@@ -25,9 +26,8 @@ from whisper_loader.log import logger
 from whisper_loader.progress import Meter, for_people
 from whisper_loader.resource import serving_resource
 from whisper_loader.sources import upload as destinations
-from whisper_loader.sources.base import Access
-from whisper_loader.sources.encryption import ALGORITHMS, Encryption
 from whisper_loader.sources.resolve import parse
+from whisper_loader.sources.s3.encryption import ALGORITHMS, Encryption
 
 _DETAILS = """\
 A folder goes up as an archive where the name ends in .tar, .tar.zst or .tar.gz, and file by file below a name of s3://

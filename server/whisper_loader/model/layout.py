@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
@@ -85,6 +86,16 @@ def find_model(names: Iterable[str]) -> ModelFiles:
         return ModelFiles(ModelFormat.CTRANSLATE2, tuple(name for name in wanted if name in present))
     wanted = (*weights, CONFIG, GENERATION_CONFIG, *tokenizer, PREPROCESSOR)
     return ModelFiles(ModelFormat.TRANSFORMERS, tuple(name for name in wanted if name in present))
+
+
+def find_model_in(folder: Path) -> ModelFiles:
+    """Return which files of `folder` make a model.
+
+    Raises:
+        LoaderError: as `find_model`.
+        OSError: of reading the folder.
+    """
+    return find_model(entry.name for entry in folder.iterdir() if entry.is_file())
 
 
 def _safetensors(present: frozenset[str]) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import FileSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.layout import find_model
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.source import ByteStream, Resolved, SourceFile
 
 
 def resolve(source: FileSource, _access: Access) -> Resolved:

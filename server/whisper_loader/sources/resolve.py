@@ -14,9 +14,10 @@ from whisper_contract.uris import (
     parse_source,
     shown,
 )
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
+from whisper_loader.source import Resolved
 from whisper_loader.sources import files
-from whisper_loader.sources.base import Access, Resolved
 
 
 def parse(uri: str) -> Source:
@@ -33,25 +34,25 @@ def resolve(source: Source, access: Access) -> Resolved:  # noqa: PLR0911  (one 
         access.secret.check_exists()
     match source:
         case S3Source():
-            from whisper_loader.sources import s3  # noqa: PLC0415  (boto3 takes half a second to import)
+            from whisper_loader.sources.s3 import source as s3  # noqa: PLC0415  (boto3 takes half a second to import)
 
             return s3.resolve(source, access)
         case GCSSource():
-            from whisper_loader.sources import gcs  # noqa: PLC0415  (google-auth takes a third of a second)
+            from whisper_loader.sources.google import storage  # noqa: PLC0415  (google-auth takes a third of a second)
 
-            return gcs.resolve(source, access)
+            return storage.resolve(source, access)
         case GoogleDriveSource():
-            from whisper_loader.sources import google_drive  # noqa: PLC0415  (google-auth, again)
+            from whisper_loader.sources.google import drive  # noqa: PLC0415  (google-auth, again)
 
-            return google_drive.resolve(source, access)
+            return drive.resolve(source, access)
         case HuggingFaceSource():
-            from whisper_loader.sources import hugging_face  # noqa: PLC0415  (its client takes as long)
+            from whisper_loader.sources.hub import source as hub  # noqa: PLC0415  (its client takes as long)
 
-            return hugging_face.resolve(source, access)
+            return hub.resolve(source, access)
         case HTTPSource():
-            from whisper_loader.sources import http_source  # noqa: PLC0415  (urllib3 is not free to import)
+            from whisper_loader.sources.web import source as web  # noqa: PLC0415  (urllib3 is not free to import)
 
-            return http_source.resolve(source, access)
+            return web.resolve(source, access)
         case OCISource():
             from whisper_loader.sources.oci import source as oci  # noqa: PLC0415  (urllib3 is not free to import)
 

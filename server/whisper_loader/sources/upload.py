@@ -14,10 +14,10 @@ from whisper_contract.uris import (
     Source,
     shown,
 )
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
-from whisper_loader.sources.encryption import Encryption
+from whisper_loader.sources.s3.encryption import Encryption
 
 DESTINATIONS = "s3://bucket/key, gs://bucket/object, hf://org/name, oci://registry/name:tag or https://host/path"
 
@@ -92,24 +92,24 @@ def upload(path: Path, destination: Source, access: Access, meter: Meter, encryp
     """
     match destination:
         case S3Source():
-            from whisper_loader.sources import s3_upload  # noqa: PLC0415  (boto3 takes half a second to import)
+            from whisper_loader.sources.s3 import upload as s3  # noqa: PLC0415  (boto3 takes half a second to import)
 
-            s3_upload.upload(path, destination, access, meter, encryption)
+            s3.upload(path, destination, access, meter, encryption)
         case GCSSource():
-            from whisper_loader.sources import gcs_upload  # noqa: PLC0415  (google-auth takes a third of a second)
+            from whisper_loader.sources.google import storage_upload as storage  # noqa: PLC0415  (google-auth takes a third of a second)
 
-            gcs_upload.upload(path, destination, access, meter)
+            storage.upload(path, destination, access, meter)
         case HuggingFaceSource():
-            from whisper_loader.sources import hugging_face_upload  # noqa: PLC0415  (its client takes as long)
+            from whisper_loader.sources.hub import upload as hub  # noqa: PLC0415  (its client takes as long)
 
-            hugging_face_upload.upload(path, destination, access, meter)
+            hub.upload(path, destination, access, meter)
         case HTTPSource():
-            from whisper_loader.sources import http_upload  # noqa: PLC0415  (urllib3 is not free to import)
+            from whisper_loader.sources.web import upload as web  # noqa: PLC0415  (urllib3 is not free to import)
 
-            http_upload.upload(path, destination, access, meter)
+            web.upload(path, destination, access, meter)
         case OCISource():
-            from whisper_loader.sources import oci_upload  # noqa: PLC0415  (as above)
+            from whisper_loader.sources.oci import upload as oci  # noqa: PLC0415  (as above)
 
-            oci_upload.upload(path, destination, access, meter)
+            oci.upload(path, destination, access, meter)
         case _:
             raise LoaderError(Reason.SPEC_INVALID, f"{shown(destination)}: a push goes to {DESTINATIONS}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources.base import SourceFile
+from whisper_loader.source import SourceFile
 from whisper_loader.transfer.resuming import ResumingStream
 from whisper_loader.transfer.retry import Patience
 from whisper_loader.unexpected import as_loader_error

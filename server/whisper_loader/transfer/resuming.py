@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources.base import ByteStream, SourceFile
+from whisper_loader.source import ByteStream, SourceFile
 from whisper_loader.transfer.retry import Patience
 
 

@@ -14,7 +14,7 @@ from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.fetch import Fetch
 from whisper_loader.progress import LineDisplay, Meter
-from whisper_loader.sources.base import Resolved, SourceFile
+from whisper_loader.source import Resolved, SourceFile
 
 SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 # Random-looking, so that no byte of the archive is redundant.

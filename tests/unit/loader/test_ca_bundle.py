@@ -11,8 +11,8 @@ from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.s3 import S3Server
 from whisper_contract.reasons import Reason
-from whisper_loader import ca_bundle
 from whisper_loader.errors import LoaderError
+from whisper_loader.http import ca_bundle
 
 
 def test_a_bundle_that_does_not_exist_is_named(store: Path, tmp_path: Path) -> None:

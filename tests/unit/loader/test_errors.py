@@ -13,8 +13,8 @@ from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.sources.files import file_errors
-from whisper_loader.sources.hub_client import hub_errors
-from whisper_loader.sources.s3_errors import s3_errors
+from whisper_loader.sources.hub.client import hub_errors
+from whisper_loader.sources.s3.errors import s3_errors
 from whisper_loader.unexpected import as_loader_error
 
 STORE = Path("/models")
@@ -29,6 +29,8 @@ SIGNED = "https://cdn/x?Signature=hunter2"
         (errno.EACCES, Reason.CLAIM_NOT_WRITABLE),
         (errno.EPERM, Reason.CLAIM_NOT_WRITABLE),
         (errno.EROFS, Reason.CLAIM_NOT_WRITABLE),
+        (errno.EIO, Reason.VOLUME_FAILED),
+        (errno.ESTALE, Reason.VOLUME_FAILED),
     ],
 )
 def test_errors_of_the_volume_have_reasons(number: int, reason: Reason) -> None:
@@ -39,8 +41,8 @@ def test_errors_of_the_volume_have_reasons(number: int, reason: Reason) -> None:
 
 
 def test_other_errors_of_the_system_stay_what_they_are() -> None:
-    with pytest.raises(OSError, match="Input/output"), store_errors(STORE):
-        raise OSError(errno.EIO, "Input/output error")
+    with pytest.raises(OSError, match="Is a directory"), store_errors(STORE):
+        raise OSError(errno.EISDIR, "Is a directory")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import FileSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources.base import Access, Resolved
+from whisper_loader.source import Resolved
 from whisper_loader.sources.files import resolve
 
 

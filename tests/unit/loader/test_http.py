@@ -15,13 +15,14 @@ from tests.support.proxy import ForwardProxy
 from tests.support.tls import Authority
 from tests.support.web import Page, Refusal, Web
 from whisper_contract.reasons import Reason
+from whisper_loader.access import Access
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import MAX_REDIRECTS, Client
-from whisper_loader.http_errors import parse_retry_after
-from whisper_loader.proxies import Proxies
-from whisper_loader.sources.base import Access
-from whisper_loader.sources.http_version import parse_content_range, parse_length, parse_version
+from whisper_loader.http.client import MAX_REDIRECTS, Client
+from whisper_loader.http.errors import parse_retry_after
+from whisper_loader.http.proxies import Proxies
+from whisper_loader.http.ranges import parse_content_range, parse_length
+from whisper_loader.sources.web.version import parse_version
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 AUTHORIZATION = {"Authorization": "Bearer hunter2", "Private-Token": "hunter2", "Range": "bytes=0-1"}

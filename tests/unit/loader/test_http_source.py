@@ -14,10 +14,11 @@ from tests.support.tls import Authority
 from tests.support.web import Page, Refusal, Web
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.uris import HTTPSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources import http_source
-from whisper_loader.sources.base import Access, Resolved
+from whisper_loader.source import Resolved
+from whisper_loader.sources.web import source as web_source
 
 CONTENT = bytes(range(256)) * 40
 SECRETS = ("hunter2", "s3cr3t")
@@ -44,7 +45,7 @@ def secret(tmp_path: Path, **keys: str) -> Path:
 
 
 def resolve(url: str, access: Access | None = None) -> Resolved:
-    return http_source.resolve(HTTPSource(url), access or Access())
+    return web_source.resolve(HTTPSource(url), access or Access())
 
 
 def read(resolved: Resolved, start: int = 0, stop: int | None = None) -> bytes:

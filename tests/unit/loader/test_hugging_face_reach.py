@@ -14,9 +14,10 @@ from tests.support.proxy import ForwardProxy
 from tests.support.tls import Authority
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HuggingFaceSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources import hugging_face
-from whisper_loader.sources.base import Access, SourceFile
+from whisper_loader.source import SourceFile
+from whisper_loader.sources.hub import source as hub_source
 
 FILES = {path.name: path.read_bytes() for path in SPEECH_MODEL.iterdir()}
 WEIGHTS = FILES["model.safetensors"]
@@ -41,7 +42,7 @@ def secure_hub(authority: Authority) -> Iterator[Hub]:
 
 
 def weights(hub: Hub) -> SourceFile:
-    resolved = hugging_face.resolve(HuggingFaceSource("org/whisper"), Access(endpoint=hub.endpoint, anonymous=True))
+    resolved = hub_source.resolve(HuggingFaceSource("org/whisper"), Access(endpoint=hub.endpoint, anonymous=True))
     return next(file for file in resolved.files if file.name == "model.safetensors")
 
 
@@ -88,7 +89,7 @@ def _refuse(handler: object) -> str:
 
 
 def test_small_files_are_read_as_a_whole(hub: Hub) -> None:
-    resolved = hugging_face.resolve(HuggingFaceSource("org/whisper"), Access(endpoint=hub.endpoint, anonymous=True))
+    resolved = hub_source.resolve(HuggingFaceSource("org/whisper"), Access(endpoint=hub.endpoint, anonymous=True))
     assert {file.name for file in resolved.files if not file.ranged} >= {"config.json"}
 
 

@@ -19,8 +19,9 @@ from tests.support.web import Page, Web
 from whisper_contract.manifest import Manifest
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import OCISource, parse_source
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources.base import Access, Resolved, SourceFile
+from whisper_loader.source import Resolved, SourceFile
 from whisper_loader.sources.oci import source as oci
 
 FILES = {path.name: path.read_bytes() for path in SPEECH_MODEL.iterdir()}

@@ -165,7 +165,9 @@ def test_an_index_that_leads_to_itself_ends(job: Job, web: Web, layer: bytes) ->
 def test_a_layer_of_another_length_is_refused(job: Job, web: Web, layer: bytes) -> None:
     _, blob = serve(web, layer)
     blob.content = layer[:-1]
-    assert f"the registry sends {len(layer) - 1} bytes" in fails(job, web, Reason.CHECKSUM_MISMATCH)
+    assert f"the server has {len(layer) - 1} bytes, and it should be {len(layer)}" in fails(
+        job, web, Reason.CHECKSUM_MISMATCH
+    )
 
 
 def test_a_web_page_in_place_of_a_layer_is_refused(job: Job, web: Web, layer: bytes) -> None:

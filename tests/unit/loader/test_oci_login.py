@@ -14,9 +14,10 @@ from tests.support.registry import PASSWORD, USER, Layer, Registry, docker_confi
 from tests.support.tokens import TokenServer
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import OCISource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources.base import Access, SourceFile
+from whisper_loader.source import SourceFile
 from whisper_loader.sources.oci import source as oci
 from whisper_loader.sources.oci.challenge import Challenge, parse_challenge
 from whisper_loader.sources.oci.credentials import Credentials, credentials_for

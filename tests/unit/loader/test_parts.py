@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from whisper_contract.reasons import Reason
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources.base import ByteStream, SourceFile
+from whisper_loader.source import ByteStream, SourceFile
 from whisper_loader.transfer import parts, retry
 from whisper_loader.transfer.parts import PartsReader
 

@@ -14,9 +14,9 @@ from tests.support.relay import cut_off
 from tests.support.s3 import S3Server
 from tests.support.whispermodels import schema
 from whisper_contract.uris import parse_source
+from whisper_loader.access import Access
 from whisper_loader.resource import serving_resource
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources.base import Access
 
 REFUSED = [
     (SPEECH_MODEL, "s3://models/model.tar?versionId=1", "an upload makes a version and can't name one"),

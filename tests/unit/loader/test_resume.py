@@ -22,7 +22,7 @@ from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.fetch import Fetch, Fetched
 from whisper_loader.progress import LineDisplay, Meter
-from whisper_loader.sources.base import ByteStream, Resolved, SourceFile
+from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.store import journal
 from whisper_loader.store.staging import Staging
 from whisper_loader.transfer import parts

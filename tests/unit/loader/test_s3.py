@@ -14,11 +14,12 @@ from tests.support.tars import archive, member
 from whisper_contract.manifest import Manifest
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import S3Source, parse_source
+from whisper_loader.access import Access
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources import s3 as s3_source
-from whisper_loader.sources.base import Access, Resolved
+from whisper_loader.source import Resolved
+from whisper_loader.sources.s3 import source as s3_source
 from whisper_loader.transfer.parts import PartsReader
 
 KEY = "small.tar.zst"

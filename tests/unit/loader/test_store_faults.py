@@ -115,8 +115,8 @@ def test_without_fsync_a_pull_notes_nothing_to_go_on_with_for_it_could_be_wrong(
 
 def test_a_volume_whose_server_went_away_is_tried_again(store: Path) -> None:
     done = pull(store, faults="fsync=ESTALE")
-    assert "Stale file handle" in fails(done, Reason.INTERNAL_ERROR)
-    assert not FAILURES[Reason.INTERNAL_ERROR].permanent
+    assert "Stale file handle" in fails(done, Reason.VOLUME_FAILED)
+    assert not FAILURES[Reason.VOLUME_FAILED].permanent
     assert not list(store.glob("artifacts/*"))
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from whisper_contract.reasons import Reason
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.sources.base import Access
 
 SECRET_KEY = ".dockerconfigjson"  # noqa: S105  (a key's name)
 _DOCKER_HUB = "docker.io"

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer
+from whisper_loader.http.client import Answer
 
 _MEANINGS = {
     "NAME_UNKNOWN": (Reason.SOURCE_NOT_FOUND, "there is no such repository in the registry"),

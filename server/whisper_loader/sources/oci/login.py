@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
+from whisper_loader.http.client import Answer, Client
 from whisper_loader.sources.oci.challenge import Challenge, parse_challenge
 from whisper_loader.sources.oci.credentials import Credentials
 from whisper_loader.sources.oci.errors import registry_error

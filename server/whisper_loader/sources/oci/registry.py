@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import OCISource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
-from whisper_loader.sources.base import Access, ByteStream
+from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.ranges import Range
+from whisper_loader.source import ByteStream
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.http_version import parse_content_range, parse_length
 from whisper_loader.sources.oci.credentials import Credentials, credentials_for, is_docker_hub
 from whisper_loader.sources.oci.errors import registry_error
 from whisper_loader.sources.oci.login import Login
@@ -126,34 +127,14 @@ class Registry:
         Raises:
             LoaderError: as `manifest`; ChecksumMismatch when the blob is longer or shorter than it should be.
         """
-        ranged = start > 0 or stop is not None
-        last = "" if stop is None else stop - 1
-        answer = self._blob(blob, {"Range": f"bytes={start}-{last}"} if ranged else {})
-        first, size = _extent(answer)
-        if size not in (None, blob.size):
-            answer.close()
-            raise LoaderError(
-                Reason.CHECKSUM_MISMATCH,
-                f"{self.what}: the registry sends {size} bytes for {blob.digest}, and the manifest says {blob.size}",
-            )
-        if first != start:
-            answer.close()
-            raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{self.what}: the registry sends another part than was asked")
-        return answer
+        wanted = Range(start, stop, blob.size)
+        return wanted.check(self._blob(blob, wanted.headers), other_size=Reason.CHECKSUM_MISMATCH)
 
     def _blob(self, blob: Descriptor, headers: Mapping[str, str]) -> Answer:
         answer = self.send("GET", self.url(f"blobs/{blob.digest}"), headers)
         if not answer.ok:
             raise self.error(answer)
         return answer
-
-
-def _extent(answer: Answer) -> tuple[int, int | None]:
-    """Return where an answer's bytes begin in the whole, and how long that is, as far as the server says."""
-    if answer.status == HTTPStatus.PARTIAL_CONTENT:
-        part = parse_content_range(answer.headers)
-        return (-1, None) if part is None else (part.start, part.total)
-    return 0, parse_length(answer.headers)
 
 
 def _base(source: OCISource, access: Access) -> str:

@@ -4,9 +4,10 @@ from functools import partial
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import OCISource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.layout import find_model
-from whisper_loader.sources.base import Access, Resolved, SourceFile
+from whisper_loader.source import Resolved, SourceFile
 from whisper_loader.sources.oci.manifests import Descriptor, Manifest, choose
 from whisper_loader.sources.oci.registry import Registry
 from whisper_loader.transfer.retry import retry

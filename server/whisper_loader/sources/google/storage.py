@@ -14,14 +14,16 @@ from urllib.parse import quote
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import GCSSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
+from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.ranges import Range
 from whisper_loader.model.layout import find_model
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.google_api import Api, Range, no_api
-from whisper_loader.sources.google_credentials import Authorize, anonymous, authorize
-from whisper_loader.sources.google_errors import Meanings
+from whisper_loader.sources.google.api import Api, no_api
+from whisper_loader.sources.google.credentials import Authorize, anonymous, authorize
+from whisper_loader.sources.google.errors import Meanings
 from whisper_loader.transfer.retry import retry
 
 ENDPOINT = "https://storage.googleapis.com"

@@ -20,11 +20,11 @@ from huggingface_hub.utils import logging as hub_logging
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HuggingFaceSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import tls_context
-from whisper_loader.http_errors import meaning, parse_retry_after
-from whisper_loader.proxies import Proxies, Proxy
-from whisper_loader.sources.base import Access
+from whisper_loader.http.client import tls_context
+from whisper_loader.http.errors import meaning, parse_retry_after
+from whisper_loader.http.proxies import Proxies, Proxy
 from whisper_loader.sources.endpoints import check_endpoint
 
 # What the library takes: a token, False for none, None for the one that the machine is logged in with.

@@ -5,6 +5,7 @@ The client library answers what a repository holds; its cache is not used: it ca
 warning, and it checks no content. The bytes come by the loader's own HTTP client, in parts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HuggingFaceSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
+from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.ranges import Range
 from whisper_loader.model.layout import find_model
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
-from whisper_loader.sources.http_version import parse_content_range
-from whisper_loader.sources.hub_client import GATED, HUB_STATUSES, connect, hub_errors
+from whisper_loader.source import ByteStream, Resolved, SourceFile
+from whisper_loader.sources.hub.client import GATED, HUB_STATUSES, connect, hub_errors
 from whisper_loader.transfer.retry import retry
 
 if TYPE_CHECKING:
@@ -91,13 +93,10 @@ class _File:
 
     def open(self, start: int, stop: int | None, /) -> ByteStream:
         """Return the bytes from `start` to before `stop`."""
-        whole = start == 0 and stop in (None, self.size)
-        headers = {} if whole else {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
-        answer = self._from_storage(headers) or self._from_hub(headers)
-        self._check_part(answer, start)
-        return answer
+        wanted = Range(start, stop, self.size)
+        return wanted.check(self._from_storage(wanted.headers) or self._from_hub(wanted.headers))
 
-    def _from_storage(self, headers: dict[str, str]) -> Answer | None:
+    def _from_storage(self, headers: Mapping[str, str]) -> Answer | None:
         """Ask the address that the Hub has signed before; None when there is none, or none any more."""
         if (signed := self.signed) is None:
             return None
@@ -110,7 +109,7 @@ class _File:
         self.signed = None
         return None
 
-    def _from_hub(self, headers: dict[str, str]) -> Answer:
+    def _from_hub(self, headers: Mapping[str, str]) -> Answer:
         repository = self.repository
         source = repository.source
         url = hf_hub_url(source.repo, self.name, revision=source.revision, endpoint=repository.endpoint)
@@ -139,14 +138,3 @@ class _File:
         if code == "EntryNotFound":
             return answer.failure({answer.status: (Reason.SOURCE_CHANGED, "a file that was listed is gone")})
         return answer.failure(HUB_STATUSES)
-
-    def _check_part(self, answer: Answer, start: int) -> None:
-        """Raise LoaderError when the answer holds another part, or a part of another file, than was asked for."""
-        part = parse_content_range(answer.headers) if answer.status == HTTPStatus.PARTIAL_CONTENT else None
-        if (part.start if part else 0) != start:
-            answer.close()
-            message = f"{self._what}: the server answers with another range than asked for"
-            raise LoaderError(Reason.SOURCE_UNREACHABLE, message)
-        if part is not None and part.total not in (None, self.size):
-            answer.close()
-            raise LoaderError(Reason.SOURCE_CHANGED, f"{self._what}: storage holds another file than the Hub lists")

@@ -7,11 +7,11 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from whisper_contract.uris import S3Source
+from whisper_loader.access import Access
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
-from whisper_loader.sources.encryption import Encryption
-from whisper_loader.sources.s3 import make_client
-from whisper_loader.sources.s3_errors import s3_errors
+from whisper_loader.sources.s3.encryption import Encryption
+from whisper_loader.sources.s3.errors import s3_errors
+from whisper_loader.sources.s3.source import make_client
 
 
 def upload(path: Path, destination: S3Source, access: Access, meter: Meter, encryption: Encryption) -> None:

@@ -1,16 +1,16 @@
 """Writing to a URL: one PUT, as artifact stores and WebDAV servers take it, and signed addresses too."""
 
 from http import HTTPStatus
-from io import BufferedReader, FileIO
 from pathlib import Path
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HTTPSource
-from whisper_loader.http import Client
+from whisper_loader.access import Access
+from whisper_loader.http.client import Client
+from whisper_loader.metered import MeteredFile
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
 from whisper_loader.sources.files import file_errors
-from whisper_loader.sources.http_secret import request_headers
+from whisper_loader.sources.web.secret import request_headers
 
 _DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
 _REFUSED = (Reason.UNAUTHORIZED, "these credentials, or none, may not write there")
@@ -26,19 +26,6 @@ _HINTS = {
 }
 
 
-class _Metered(BufferedReader):
-    """A file that counts what is read from it."""
-
-    def __init__(self, path: Path, meter: Meter) -> None:
-        super().__init__(FileIO(path))
-        self._meter = meter
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self._meter.advance(len(data))
-        return data
-
-
 def upload(path: Path, destination: HTTPSource, access: Access, meter: Meter) -> None:
     """Upload one file.
 
@@ -46,7 +33,7 @@ def upload(path: Path, destination: HTTPSource, access: Access, meter: Meter) ->
         LoaderError: Unauthorized, SourceNotFound for a missing folder, SourceUnreachable, SpecInvalid, OutOfSpace.
     """
     headers = {**request_headers(access), "Content-Type": "application/octet-stream"}
-    with file_errors(path), _Metered(path, meter) as file:
+    with file_errors(path), MeteredFile(path, meter) as file:
         headers["Content-Length"] = str(path.stat().st_size)
         answer = Client(access).send("PUT", destination.url, destination.without_query, headers, file)
     if answer.status not in _DONE:

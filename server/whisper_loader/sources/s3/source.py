@@ -19,13 +19,14 @@ from botocore.exceptions import BotoCoreError
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import S3Source
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
+from whisper_loader.http.proxies import Proxies
 from whisper_loader.model.layout import find_model
-from whisper_loader.proxies import Proxies
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.s3_errors import s3_errors
+from whisper_loader.sources.s3.errors import s3_errors
 from whisper_loader.transfer.parts import PARTS
 from whisper_loader.transfer.retry import retry
 
@@ -66,10 +67,9 @@ def make_client(access: Access) -> "S3Client":
         proxies=_proxies(endpoint),
     )
     with s3_errors("the S3 client"):
-        session = _session(None if access.anonymous else access.secret)
+        session = _session(None if access.anonymous else access.secret, access.ca_bundle)
         region = access.region or session.region_name or "us-east-1"
-        verify = None if access.ca_bundle is None else str(access.ca_bundle)
-        return session.client("s3", config=config, endpoint_url=endpoint, region_name=region, verify=verify)
+        return session.client("s3", config=config, endpoint_url=endpoint, region_name=region)
 
 
 def _proxies(endpoint: str | None) -> dict[str, str] | None:
@@ -79,22 +79,26 @@ def _proxies(endpoint: str | None) -> dict[str, str] | None:
     return {}
 
 
-def _session(secret: SecretFolder | None) -> boto3.session.Session:
+def _session(secret: SecretFolder | None, ca_bundle: Path | None) -> boto3.session.Session:
     """Credentials from the Secret, or boto3's own chain."""
+    inner = botocore.session.Session()
+    if ca_bundle is not None:
+        # As the session's setting it also holds for the clients that boto3 makes to get credentials, as of STS.
+        inner.set_config_variable("ca_bundle", str(ca_bundle))
     if secret is None:
-        return boto3.session.Session()
+        return boto3.session.Session(botocore_session=inner)
     key_id, secret_key = secret.get("aws_access_key_id"), secret.get("aws_secret_access_key")
     if key_id and secret_key:
-        return boto3.session.Session(key_id, secret_key, secret.get("aws_session_token"))
+        return boto3.session.Session(key_id, secret_key, secret.get("aws_session_token"), botocore_session=inner)
     profile_file = secret.file("credentials")
     if profile_file is None:
         raise secret.missing(_SECRET_KEYS)
-    return _profile_session(profile_file)
+    return _profile_session(profile_file, inner)
 
 
-def _profile_session(profile_file: Path) -> boto3.session.Session:
+def _profile_session(profile_file: Path, inner: botocore.session.Session) -> boto3.session.Session:
     # Naming the profile makes botocore read the file before the environment.
-    inner = botocore.session.Session(profile="default")
+    inner.set_config_variable("profile", "default")
     inner.set_config_variable("credentials_file", str(profile_file))
     with suppress(BotoCoreError):
         session = boto3.session.Session(botocore_session=inner)

@@ -15,11 +15,11 @@ from urllib.parse import urljoin, urlsplit
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import OCISource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.hashing import sha256_of
-from whisper_loader.model.layout import find_model
+from whisper_loader.model.layout import find_model_in
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
 from whisper_loader.sources.oci.manifests import MANIFEST, TITLE
 from whisper_loader.sources.oci.registry import Registry
 from whisper_loader.transfer.retry import retry
@@ -78,7 +78,7 @@ def upload(path: Path, destination: OCISource, access: Access, meter: Meter) -> 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    names = find_model(entry.name for entry in path.iterdir() if entry.is_file()).names
+    names = find_model_in(path).names
     return [path / name for name in names]
 
 

@@ -4,9 +4,9 @@ import base64
 import re
 
 from whisper_contract.reasons import Reason
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources.base import Access
 
 _KEYS = "token, or username and password, or headers"
 # https://www.rfc-editor.org/rfc/rfc9110#name-fields

@@ -1,6 +1,6 @@
 """What an HTTP server says about the content behind a URL: enough to tell it from any other, or not.
 
-https://www.rfc-editor.org/rfc/rfc9110#name-validator-fields, and #name-content-range for parts.
+https://www.rfc-editor.org/rfc/rfc9110#name-validator-fields.
 """
 
 import re
@@ -11,8 +11,6 @@ from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import quote
 
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
-_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +69,3 @@ def _parse_date(value: str) -> datetime | None:
         return parsedate_to_datetime(value).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def parse_length(headers: Mapping[str, str]) -> int | None:
-    """Return the Content-Length, or None when there is none that is a number."""
-    value = headers.get("content-length", "").strip()
-    return int(value) if _LENGTH.fullmatch(value) else None
-
-
-@dataclass(frozen=True, slots=True)
-class ContentRange:
-    """The part that an answer holds: from `start` to before `stop`, of `total` bytes or of nobody knows how many."""
-
-    start: int
-    stop: int
-    total: int | None
-
-
-def parse_content_range(headers: Mapping[str, str]) -> ContentRange | None:
-    """Return which part the answer holds, or None when it doesn't say so in a way that makes sense."""
-    match = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if match is None:
-        return None
-    total = None if match[3] == "*" else int(match[3])
-    found = ContentRange(int(match[1]), int(match[2]) + 1, total)
-    if found.stop <= found.start or (total is not None and found.stop > total):
-        return None
-    return found

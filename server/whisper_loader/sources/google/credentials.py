@@ -24,9 +24,9 @@ from google.oauth2 import credentials as oauth2
 from google.oauth2 import service_account
 
 from whisper_contract.reasons import Reason
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Client
-from whisper_loader.sources.base import Access
+from whisper_loader.http.client import Client
 
 #: The Secret's key for all of Google's services.
 KEY = "key.json"

@@ -18,13 +18,13 @@ from urllib.parse import quote, urlencode
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import GCSSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer
+from whisper_loader.http.client import Answer
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
-from whisper_loader.sources.gcs import make_api
-from whisper_loader.sources.google_api import Api, no_api
-from whisper_loader.sources.google_errors import Meanings, failure
+from whisper_loader.sources.google.api import Api, no_api
+from whisper_loader.sources.google.errors import Meanings, failure
+from whisper_loader.sources.google.storage import make_api
 from whisper_loader.transfer.retry import Patience, retry
 
 # Chunks are multiples of 256 KiB, by the protocol.

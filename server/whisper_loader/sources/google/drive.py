@@ -11,15 +11,17 @@ from typing import Any
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import GoogleDriveSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
+from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.ranges import Range
 from whisper_loader.secrets import SecretFolder
-from whisper_loader.sources import google_drive_page
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.google_api import Api, Range, no_api
-from whisper_loader.sources.google_credentials import KEY, Authorize, authorize
-from whisper_loader.sources.google_errors import Meanings
+from whisper_loader.sources.google import drive_page
+from whisper_loader.sources.google.api import Api, no_api
+from whisper_loader.sources.google.credentials import KEY, Authorize, authorize
+from whisper_loader.sources.google.errors import Meanings
 from whisper_loader.transfer.retry import retry
 
 ENDPOINT = "https://www.googleapis.com"
@@ -30,8 +32,8 @@ _FIELDS = "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,trash
 _GOOGLES_OWN = "application/vnd.google-apps."
 _NOT_DOWNLOADABLE = (Reason.UNAUTHORIZED, "its owner, or an administrator, does not let these credentials download it")
 _MEANINGS: Meanings = {
-    "downloadQuotaExceeded": (Reason.SOURCE_QUOTA_EXCEEDED, google_drive_page.QUOTA),
-    "cannotDownloadAbusiveFile": (Reason.UNSAFE_ARCHIVE, google_drive_page.INFECTED),
+    "downloadQuotaExceeded": (Reason.SOURCE_QUOTA_EXCEEDED, drive_page.QUOTA),
+    "cannotDownloadAbusiveFile": (Reason.UNSAFE_ARCHIVE, drive_page.INFECTED),
     "cannotDownloadFile": _NOT_DOWNLOADABLE,
     "domainPolicy": _NOT_DOWNLOADABLE,
     "fileNotDownloadable": (Reason.UNSUPPORTED_FORMAT, "it has no bytes of its own: only files that were uploaded do"),
@@ -48,7 +50,7 @@ def resolve(source: GoogleDriveSource, access: Access) -> Resolved:
             SourceUnreachable, SpecInvalid, UnsupportedFormat.
     """
     if access.anonymous or access.secret is None:
-        return google_drive_page.resolve(source, access)
+        return drive_page.resolve(source, access)
     client = Client(access)
     base = check_endpoint(access.endpoint or ENDPOINT)
     api = Api(client, _authorize(access, access.secret, client, str(source)), base, _MEANINGS)
@@ -147,5 +149,5 @@ def _check_is_current(api: Api, content: _Content) -> None:
 
 
 def _check_is_bytes(answer: Answer) -> None:
-    if google_drive_page.is_page(answer):
+    if drive_page.is_page(answer):
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{answer.what}: a web page came in place of the file")

@@ -6,7 +6,7 @@ from typing import Any
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer
+from whisper_loader.http.client import Answer
 
 #: Reason and words for a word of Google's, or for a status.
 Meanings = Mapping[str | int, tuple[Reason, str]]

@@ -16,12 +16,12 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
 from whisper_contract.reasons import Reason
+from whisper_loader.access import Access
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
-from whisper_loader.http_errors import connection_errors, meaning, parse_retry_after
-from whisper_loader.proxies import Proxies, Proxy
-from whisper_loader.sources.base import Access
-from whisper_loader.watchdog import Watchdog, watched_pools
+from whisper_loader.http.errors import connection_errors, meaning, parse_retry_after
+from whisper_loader.http.proxies import Proxies, Proxy
+from whisper_loader.http.watchdog import Watchdog, watched_pools
 
 MAX_REDIRECTS = 10
 #: The most of an answer that is read to see what it says; what is meant for people is shorter.

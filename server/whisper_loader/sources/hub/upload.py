@@ -4,20 +4,19 @@ The files go up by the Hub's plain HTTP protocol (Git LFS), through the same pro
 the library's faster Xet protocol has a network stack of its own that knows neither.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from io import BufferedReader, FileIO
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from whisper_contract.uris import DEFAULT_REVISION, HuggingFaceSource
-from whisper_loader.model.layout import find_model
+from whisper_loader.access import Access
+from whisper_loader.metered import MeteredFile
+from whisper_loader.model.layout import find_model_in
 from whisper_loader.progress import Meter
-from whisper_loader.sources.base import Access
 from whisper_loader.sources.files import file_errors
-from whisper_loader.sources.hub_client import connect, hub_errors
+from whisper_loader.sources.hub.client import connect, hub_errors
 
 
 def upload(path: Path, destination: HuggingFaceSource, access: Access, meter: Meter) -> None:
@@ -27,16 +26,15 @@ def upload(path: Path, destination: HuggingFaceSource, access: Access, meter: Me
         LoaderError: Unauthorized, SourceUnreachable, UnsupportedFormat for a folder without a model, …
     """
     with file_errors(path):
-        names = find_model(entry.name for entry in path.iterdir() if entry.is_file()).names
+        names = find_model_in(path).names
     api = connect(access)
     with _upload_errors(destination), ExitStack() as stack:
         _make_room(api, destination)
-        files = {name: stack.enter_context(_Metered(path / name)) for name in names}
+        files = {name: stack.enter_context(MeteredFile(path / name)) for name in names}
         operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=file) for name, file in files.items()]
-        lock = threading.Lock()
         for file in files.values():
             # The library has read each once by now, for its hash.
-            file.count(meter, lock)
+            file.count(meter)
         api.create_commit(destination.repo, operations, commit_message="Upload model", revision=destination.revision)
 
 
@@ -56,22 +54,3 @@ def _upload_errors(destination: HuggingFaceSource) -> Iterator[None]:
             if isinstance(error.__cause__, Exception):
                 raise error.__cause__ from error
             raise
-
-
-class _Metered(BufferedReader):
-    """A file that counts what is read from it, once it is told to; the library reads several at once."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(FileIO(path))
-        self._meter: Meter | None = None
-        self._lock = threading.Lock()
-
-    def count(self, meter: Meter, lock: threading.Lock) -> None:
-        self._meter, self._lock = meter, lock
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if self._meter is not None:
-            with self._lock:
-                self._meter.advance(len(data))
-        return data

@@ -9,17 +9,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
-from http import HTTPStatus
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import GoogleDriveSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
+from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.ranges import Range, parse_part, parse_whole_size
+from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.google_api import Range
-from whisper_loader.sources.http_version import Version, parse_content_range, parse_length, parse_version
+from whisper_loader.sources.web.version import Version, parse_version
 from whisper_loader.transfer.retry import retry
 
 ENDPOINT = "https://drive.usercontent.google.com"
@@ -110,10 +110,9 @@ def _look(download: _Download) -> _Found:
     """Ask for one byte, to learn what there is."""
     answer, url = download.get(Range(0, 1, None))
     answer.close()
-    part = parse_content_range(answer.headers) if answer.status == HTTPStatus.PARTIAL_CONTENT else None
-    size = parse_length(answer.headers) if part is None else part.total
-    version = parse_version(answer.headers, size)
-    return _Found(_Download(download.client, download.what, url), version, part is not None and size is not None)
+    version = parse_version(answer.headers, parse_whole_size(answer))
+    ranged = parse_part(answer) is not None and version.size is not None
+    return _Found(_Download(download.client, download.what, url), version, ranged)
 
 
 def _open(found: _Found, start: int, stop: int | None) -> ByteStream:

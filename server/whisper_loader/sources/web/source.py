@@ -13,12 +13,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HTTPSource
+from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http import Answer, Client
+from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.ranges import Range, other_range, parse_part, parse_whole_size
 from whisper_loader.log import logger
-from whisper_loader.sources.base import Access, ByteStream, Resolved, SourceFile
-from whisper_loader.sources.http_secret import request_headers
-from whisper_loader.sources.http_version import Version, parse_content_range, parse_length, parse_version
+from whisper_loader.source import ByteStream, Resolved, SourceFile
+from whisper_loader.sources.web.secret import request_headers
+from whisper_loader.sources.web.version import Version, parse_version
 from whisper_loader.transfer.retry import retry
 
 # Taken as it comes, as `curl -o` does, since a sha256 is of these bytes: many servers say gzip of a file that is a .gz.
@@ -88,12 +90,12 @@ def _look(address: _Address) -> tuple[Version, bool]:
         # Nobody said yet what it was: the server has no first byte to give.
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{what}: the file is empty") from error
     answer.close()
+    version = parse_version(answer.headers, parse_whole_size(answer))
     if answer.status == HTTPStatus.OK:
-        return parse_version(answer.headers, parse_length(answer.headers)), False
-    part = parse_content_range(answer.headers)
+        return version, False
+    part = parse_part(answer)
     if part is None or part.start != 0:
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: the server answers with another range than asked for")
-    version = parse_version(answer.headers, part.total)
+        raise other_range(answer)
     return version, version.is_known and version.size is not None
 
 
@@ -129,26 +131,20 @@ def _name(source: HTTPSource) -> str:
 
 
 def _open_range(address: _Address, version: Version, start: int, stop: int | None) -> ByteStream:
-    last = "" if stop is None else stop - 1
-    answer = address.get({"Range": f"bytes={start}-{last}", **version.conditions})
-    part = parse_content_range(answer.headers) if answer.status == HTTPStatus.PARTIAL_CONTENT else None
-    size = parse_length(answer.headers) if part is None else part.total
-    _check_same(address, answer, version, size)
-    if part is None or part.start != start:
-        answer.close()
-        message = f"{answer.what}: the server answers with another range than asked for"
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, message)
-    return answer
+    wanted = Range(start, stop, version.size)
+    answer = address.get({**wanted.headers, **version.conditions})
+    _check_same(address, answer, version)
+    return wanted.check(answer)
 
 
 def _open_whole(address: _Address, version: Version, _start: int, _stop: int | None) -> ByteStream:
     answer = address.get(version.conditions)
-    _check_same(address, answer, version, parse_length(answer.headers))
+    _check_same(address, answer, version)
     return answer
 
 
-def _check_same(address: _Address, answer: Answer, version: Version, size: int | None) -> None:
-    if not version.agrees(parse_version(answer.headers, size)):
+def _check_same(address: _Address, answer: Answer, version: Version) -> None:
+    if not version.agrees(parse_version(answer.headers, parse_whole_size(answer))):
         answer.close()
         message = f"{address.source.without_query}: it was replaced while it was being read"
         raise LoaderError(Reason.SOURCE_CHANGED, message)

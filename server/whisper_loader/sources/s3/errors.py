@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
@@ -30,6 +31,9 @@ _REASONS = (
     ),
     (Reason.UNAUTHORIZED, {"XAdminUserNotFound"}),  # versitygw's word for InvalidAccessKeyId
     (Reason.UNAUTHORIZED, {"InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "AllAccessDisabled"}),
+    # And STS's, for a pod's own identity.
+    (Reason.UNAUTHORIZED, {"InvalidIdentityToken", "ExpiredTokenException", "IDPRejectedClaim"}),
+    (Reason.SOURCE_UNREACHABLE, {"IDPCommunicationError"}),
     (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412", "InvalidRange", "416"}),
     (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
 )
@@ -53,6 +57,9 @@ _HINTS = {
     "XAdminUserNotFound": "the access key is not known there",
     "SignatureDoesNotMatch": "the secret access key is wrong",
     "ExpiredToken": "the session token has expired",
+    "InvalidToken": "the session token is not known there",
+    "InvalidIdentityToken": "STS does not take the pod's token: check the role's trust policy",
+    "ExpiredTokenException": "the pod's token has expired",
     "AccessDenied": "these credentials may not read it",
     "PreconditionFailed": "it was replaced while it was being read",
 }
@@ -67,6 +74,10 @@ def s3_errors(what: str) -> Iterator[None]:
         raise _from_reply(what, error) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
+    except CredentialRetrievalError as error:
+        # The agent may be busy as well as unwilling; boto3 tells both by one name.
+        sentence = "what gives this pod its AWS credentials refused or did not answer: check the pod's identity"
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: {sentence}") from error
     except BotoSSLError as error:
         sentence = "the TLS certificate is not trusted (a CA bundle can be given), or the port speaks no TLS"
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: {sentence}") from error

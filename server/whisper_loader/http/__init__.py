@@ -1,0 +1,1 @@
+"""Asking servers over HTTP: one client for all sources, and what its answers mean."""

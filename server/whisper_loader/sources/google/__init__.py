@@ -1,0 +1,1 @@
+"""Google's services: Cloud Storage and Drive."""

@@ -1,0 +1,1 @@
+"""An archive at any URL."""
