@@ -16,7 +16,7 @@ from uuid import uuid4
 from whisper_contract.reasons import Reason
 from whisper_contract.store import staging_path
 from whisper_loader.errors import LoaderError
-from whisper_loader.store.durable import write_atomically
+from whisper_loader.store.durable import rename, write_atomically
 from whisper_loader.store.journal import JOURNAL
 
 _STATE = "state.json"
@@ -85,7 +85,7 @@ class Staging:
             if newest is None or pod != newest.parent:
                 shutil.rmtree(pod, ignore_errors=True)
         if newest is not None and newest.parent != self.path:
-            newest.parent.rename(self.path)
+            rename(newest.parent, self.path)
         shutil.rmtree(self.model, ignore_errors=True)
         for folder in (self.source, self.model):
             folder.mkdir(parents=True, exist_ok=True)
