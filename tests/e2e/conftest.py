@@ -13,16 +13,16 @@ from tests.support.archives import Archives
 from tests.support.release import VERSION
 from tests.support.s3 import S3Server
 
-# Each group is a worker, and has a cluster: tests mostly wait, so that four at once are no slower than two. The modules
-# that no group names share one; the first two start clusters of their own.
+# Each group has a worker, and so a cluster, to itself; tests mostly wait, so that there may be more of them than cores.
+# The modules that are not named here share one. The first two start clusters of their own.
 GROUPS = {"test_cluster.py": "clusters", "test_demo.py": "demo", "test_bad_input.py": "bad-input"}
 OPERATOR_NAMESPACE = "whisper-operator"
 BUCKET = "models"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "shared")))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # When all are collected it would be too late: xdist looks for the marks before a conftest hears of that.
+    item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "shared")))
 
 
 @pytest.fixture(scope="session")
