@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.ht
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import parse_qs
+
+from tests.support.serving import Handler, serving
 
 EXPIRES = "2100-01-01T00:00:00Z"
 _ANSWER = """\
@@ -47,28 +47,13 @@ class Identity:
     @contextmanager
     def start(self, tls: ssl.SSLContext | None = None) -> Iterator["Identity"]:
         """Serve until the block ends."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"identity": self}))
-        server.daemon_threads = True
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(_Handler, {"identity": self}, tls) as port:
+            self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     identity: ClassVar[Identity]
-
-    def handle(self) -> None:
-        # A caller that does not trust the certificate hangs up.
-        with suppress(OSError):
-            super().handle()
 
     def do_GET(self) -> None:
         """The pod's agent."""
@@ -107,6 +92,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  (the base class's name)
-        """Stay quiet."""

@@ -10,18 +10,17 @@ import json
 import re
 import secrets
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import google_crc32c
 
 from tests.support.google_tokens import Tokens
+from tests.support.serving import Handler, serving
 
 _OBJECTS = re.compile(r"(?:/download)?/storage/v1/b/(?P<bucket>[^/]+)/o(?:/(?P<name>[^/]+))?")
 _UPLOAD = re.compile(r"/upload/storage/v1/b/(?P<bucket>[^/]+)/o")
@@ -119,20 +118,10 @@ class Gcs:
     def start(cls, tls: ssl.SSLContext | None = None) -> Iterator["Gcs"]:
         """Serve until the block ends."""
         gcs = cls()
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"gcs": gcs}))
-        server.daemon_threads = True
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        gcs.host = f"127.0.0.1:{server.server_port}"
-        gcs.endpoint = f"http{'' if tls is None else 's'}://{gcs.host}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(_Handler, {"gcs": gcs}, tls) as port:
+            gcs.host = f"127.0.0.1:{port}"
+            gcs.endpoint = f"http{'' if tls is None else 's'}://{gcs.host}"
             yield gcs
-        finally:
-            server.shutdown()
-            server.socket.close()
-            thread.join()
 
     def put(self, bucket: str, name: str, content: bytes, encoding: str | None = None) -> str:
         """Store an object, return its generation."""
@@ -149,7 +138,7 @@ class _RefusalError(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     gcs: ClassVar[Gcs]
     protocol_version = "HTTP/1.1"
 
@@ -161,9 +150,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self._answer(self._put)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
-        """Stay quiet: `Gcs.requests` has it."""
 
     def _answer(self, work: Any) -> None:
         self.gcs.requests.append(f"{self.command} {self.path}")

@@ -7,15 +7,14 @@ have no documentation: theirs are the words, the form and the statuses that peop
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.google_tokens import Tokens
+from tests.support.serving import Handler, serving
 
 API_KEY = "AIza-hunter2-of-the-tests"
 BINARY = "application/octet-stream"
@@ -94,17 +93,9 @@ class Drive:
     def start(cls) -> Iterator["Drive"]:
         """Serve until the block ends."""
         drive = cls()
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"drive": drive}))
-        server.daemon_threads = True
-        drive.host = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(_Handler, {"drive": drive}) as port:
+            drive.host = f"127.0.0.1:{port}"
             yield drive
-        finally:
-            server.shutdown()
-            server.socket.close()
-            thread.join()
 
 
 class _RefusalError(Exception):
@@ -113,12 +104,9 @@ class _RefusalError(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     drive: ClassVar[Drive]
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
-        """Stay quiet: `Drive.requests` has it."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

@@ -9,15 +9,14 @@ import json
 import re
 import secrets
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.support.hub_upload import answer_post, take_blob
+from tests.support.serving import Handler, serving
 
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/(?P<what>revision|tree)/(?P<revision>[^/]+))?")
 _RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
@@ -131,17 +130,8 @@ class Hub:
 
 @contextmanager
 def _serve(hub: Hub, handler: type["_Handler"], tls: ssl.SSLContext | None) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"hub": hub}))
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(handler, {"hub": hub}, tls) as port:
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
 
 
 class _RefusalError(Exception):
@@ -152,14 +142,9 @@ class _RefusalError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     hub: ClassVar[Hub]
     protocol_version = "HTTP/1.1"
-
-    def handle(self) -> None:
-        # A caller that hangs up, or that does not trust the certificate, is what some tests are about.
-        with suppress(OSError):
-            super().handle()
 
     def do_GET(self) -> None:
         self.hub.requests.append(f"{self.command} {self.path}")
@@ -174,9 +159,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         raise NotImplementedError
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
-        """Stay quiet: `Hub.requests` has it."""
 
     def send_json(self, document: Any) -> None:
         self.send_content(json.dumps(document).encode(), {"Content-Type": "application/json"})

@@ -4,13 +4,13 @@ import base64
 import http.client
 import select
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
+
+from tests.support.serving import Handler, serving
 
 _CHUNK = 64 * 1024
 _HOP_BY_HOP = frozenset({"proxy-authorization", "proxy-connection", "connection", "keep-alive", "transfer-encoding"})
@@ -39,27 +39,14 @@ class ForwardProxy:
     def start(cls, credentials: str | None = None) -> Iterator["ForwardProxy"]:
         """Serve until the block ends."""
         proxy = cls(credentials=credentials)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
-        server.daemon_threads = True
-        proxy.address = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(_Handler, {"proxy": proxy}) as port:
+            proxy.address = f"127.0.0.1:{port}"
             yield proxy
-        finally:
-            server.shutdown()
-            server.socket.close()
-            thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     proxy: ClassVar[ForwardProxy]
     protocol_version = "HTTP/1.1"
-
-    def handle(self) -> None:
-        # A caller that hangs up, or that does not trust the certificate, is what some tests are about.
-        with suppress(OSError):
-            super().handle()
 
     def do_CONNECT(self) -> None:
         if not self._admit():
@@ -113,9 +100,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.send_header("Connection", "close")
         self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
-        """Stay quiet: `ForwardProxy.asked` has it."""
 
 
 def _tunnel(caller: socket.socket, target: socket.socket) -> None:

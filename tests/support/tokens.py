@@ -7,13 +7,11 @@ and, for the exchange of a refresh token, https://distribution.github.io/distrib
 import base64
 import json
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
+
+from tests.support.serving import Handler, serving
 
 _ISSUER = "tests"
 _SERVICE = "models"
@@ -69,17 +69,9 @@ class TokenServer:
     def start(cls, folder: Path) -> Iterator["TokenServer"]:
         """Serve on a free port until the block ends."""
         tokens = cls(folder)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"tokens": tokens}))
-        server.daemon_threads = True
-        tokens.url = f"http://127.0.0.1:{server.server_port}/token"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(_Handler, {"tokens": tokens}) as port:
+            tokens.url = f"http://127.0.0.1:{port}/token"
             yield tokens
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -108,7 +100,7 @@ class TokenServer:
         return token
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     tokens: ClassVar[TokenServer]
     protocol_version = "HTTP/1.1"
 
@@ -132,9 +124,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
-        """Stay quiet."""
 
 
 def _access(scope: str) -> dict[str, Any]:

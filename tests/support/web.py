@@ -2,14 +2,14 @@
 
 import re
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+
+from tests.support.serving import Handler, serving
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _CHUNK = 64 * 1024
@@ -76,20 +76,9 @@ class Web:
     def start(cls, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator["Web"]:
         """Serve at `host` until the block ends."""
         web = cls()
-        server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"web": web}))
-        server.daemon_threads = True
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        web.port = server.server_port
-        web.url = f"{'http' if tls is None else 'https'}://{host}:{web.port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with serving(_Handler, {"web": web}, tls, host) as web.port:
+            web.url = f"{'http' if tls is None else 'https'}://{host}:{web.port}"
             yield web
-        finally:
-            server.shutdown()
-            server.socket.close()
-            thread.join()
 
     def serve(self, path: str, page: Page) -> str:
         """Put `page` behind `path`; return its URL."""
@@ -97,14 +86,9 @@ class Web:
         return self.url + path
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     web: ClassVar[Web]
     protocol_version = "HTTP/1.1"
-
-    def handle(self) -> None:
-        # A caller that hangs up, or that does not trust the certificate, is what some tests are about.
-        with suppress(OSError):
-            super().handle()
 
     def do_GET(self) -> None:
         if (page := self._admit()) is None:
@@ -173,9 +157,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(refusal.body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
-        """Stay quiet: `Web.requests` has it."""
 
 
 def _holds(page: Page, if_match: str | None, unmodified_since: str | None) -> bool:
