@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.archives import Archives
+from tests.support.checkpoints import convert_model
 from tests.support.hub import Hub
 from tests.support.loader import Job
-from tests.support.models import published_artifact
+from tests.support.models import SPEECH_MODEL, published_artifact
 from tests.support.s3 import S3Server
 
 __all__ = ["published_artifact"]
@@ -29,6 +30,12 @@ def job(store: Path, tmp_path: Path) -> Job:
 @pytest.fixture(scope="session")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
     return Archives(tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture(scope="session")
+def whole_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model, converted; to be copied before anything in it is changed."""
+    return convert_model(SPEECH_MODEL, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,6 @@ SENTENCES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def whole_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return convert_model(SPEECH_MODEL, tmp_path_factory.mktemp("whole"))
-
-
 @pytest.fixture
 def source(whole_model: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole_model, tmp_path / "source"))

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.checkpoints import Weights, convert_model, edit_json, save_safetensors
+from tests.support.documents import replaced
 from tests.support.loader import whisper_model
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
@@ -131,21 +132,12 @@ def convert_again(source: Path) -> None:
 def changed(document: Any) -> st.SearchStrategy[bytes]:
     """Junk, or the document with one value at any depth replaced by any other."""
     paths = st.sampled_from(list(_paths(document)))
-    return JUNK | st.tuples(paths, VALUES).map(lambda change: json.dumps(_replaced(document, *change)).encode())
+    return JUNK | st.tuples(paths, VALUES).map(lambda change: json.dumps(replaced(document, *change)).encode())
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [found for key, child in pairs for found in ((*path, key), *_paths(child, (*path, key)))]
-
-
-def _replaced(document: Any, path: Sequence[Any], value: Any) -> Any:
-    copy = json.loads(json.dumps(document))
-    place = copy
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return copy
 
 
 def test_the_small_checkpoint_is_whole(checkpoint: Path, model: Path) -> None:

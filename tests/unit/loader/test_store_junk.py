@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.documents import replaced
 from tests.support.loader import Job, whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.stores import prepare
@@ -51,7 +52,7 @@ def junk(fields: list[str]) -> st.SearchStrategy[bytes]:
 def mutated(document: dict[str, Any]) -> st.SearchStrategy[bytes]:
     """The document with one value, at any depth, replaced by any other."""
     paths = list(_paths(document))
-    return st.tuples(st.sampled_from(paths), VALUES).map(lambda change: dump(_replaced(document, *change)))
+    return st.tuples(st.sampled_from(paths), VALUES).map(lambda change: dump(replaced(document, *change)))
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -59,15 +60,6 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
     )
     return [found for key, child in children for found in ((*path, key), *_paths(child, (*path, key)))]
-
-
-def _replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    copy = json.loads(json.dumps(document))
-    place = copy
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return copy
 
 
 @pytest.fixture

@@ -11,18 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.checkpoints import convert_model
-from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.ct2 import read_header
 from whisper_loader.model.layout import PUBLISHED_FILES
 from whisper_loader.model.validate import validate
-
-
-@pytest.fixture(scope="module")
-def whole_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return convert_model(SPEECH_MODEL, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
