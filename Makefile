@@ -61,7 +61,7 @@ integration: setup ## The operator against a real API server and controller mana
 	@$(BIN)/python -m pytest tests/integration $(WORKERS)
 
 e2e: setup ## The whole way on a real kubelet (root)
-	@$(BIN)/python -m pytest tests/e2e -n 3 --dist loadgroup
+	@$(BIN)/python -m pytest tests/e2e -n 3
 
 ##@ Building
 .PHONY: images manifests

@@ -1,9 +1,11 @@
 """One cluster for each group of tests: images loaded, an S3 server beside it, the operator installed by helm."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.images import build_images
@@ -16,13 +18,23 @@ from tests.support.s3 import S3Server
 # Each group has a worker, and so a cluster, to itself; tests mostly wait, so that there may be more of them than cores.
 # The modules that are not named here share one. The first two start clusters of their own.
 GROUPS = {"test_cluster.py": "clusters", "test_demo.py": "demo", "test_bad_input.py": "bad-input"}
+SHARED = "shared"
 OPERATOR_NAMESPACE = "whisper-operator"
 BUCKET = "models"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # When all are collected it would be too late: xdist looks for the marks before a conftest hears of that.
-    item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "shared")))
+class OneWorkerPerGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
+    """Hands each group of tests to one worker, whole.
+
+    Marks of `xdist_group` should do this, but xdist 3.8 writes them into an attribute that pytest 9.2 no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return GROUPS.get(PurePath(nodeid.partition("::")[0]).name, SHARED)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerPerGroup:
+    return OneWorkerPerGroup(config, log)
 
 
 @pytest.fixture(scope="session")
