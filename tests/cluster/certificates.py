@@ -35,7 +35,8 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("whisper-operator-test-ca", "")
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        builder = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True)
+        builder = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
         self.certificate = folder / "ca.crt"
         self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
@@ -43,7 +44,8 @@ class Authority:
         """A certificate for the client `common_name` of `group`, which also serves at `addresses` (IPs, DNS names)."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = _builder(_name(common_name, group), self._name, key).add_extension(usage, critical=False)
+        builder = self._builder(_name(common_name, group), key).add_extension(usage, critical=False)
+        builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
         if addresses:
             names = x509.SubjectAlternativeName([_general_name(address) for address in addresses])
             builder = builder.add_extension(names, critical=False)
@@ -65,15 +67,34 @@ class Authority:
         )
         return path
 
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        """What all have; the key identifiers are what strict verification, Python 3.13's default, asks for."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder(subject_name=subject, issuer_name=self._name, public_key=key.public_key())
+        subject_key = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        # An hour back: the clock may be set while a test runs.
+        return (
+            builder.serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + LIFETIME)
+            .add_extension(subject_key, critical=False)
+            .add_extension(authority_key, critical=False)
+        )
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
-    # An hour back: the clock may be set while a test runs.
-    return (
-        builder.serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """An authority signs certificates and nothing else; the others sign handshakes."""
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
