@@ -21,7 +21,6 @@ from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.errors import connection_errors, meaning, parse_retry_after
 from whisper_loader.http.proxies import Proxies, Proxy
-from whisper_loader.http.watchdog import Watchdog, watched_pools
 
 MAX_REDIRECTS = 10
 #: The most of an answer that is read to see what it says; what is meant for people is shorter.
@@ -85,11 +84,7 @@ class Answer:
 
     def _read(self, size: int, *, decode: bool) -> bytes:
         with connection_errors(self.what, self.deadline):
-            data = self.body.read(size, decode_content=decode)
-        if len(data) < size:
-            # A body of unknown length that the watchdog ended looks complete.
-            self.deadline.check()
-        return data
+            return self.body.read(size, decode_content=decode)
 
     def close(self) -> None:
         """Give the connection back; one with a body that was not read to its end is closed."""
@@ -120,7 +115,6 @@ class Client:
         self._deadline = access.deadline
         self._tls = tls_context(access)
         self._proxies = Proxies.from_environment()
-        self._pools = watched_pools(Watchdog(access.deadline))
         self._direct = self._prepare(urllib3.PoolManager)
         self._proxied = {proxy: self._through(proxy) for proxy in self._proxies.by_scheme.values()}
 
@@ -184,9 +178,7 @@ class Client:
     def _prepare(self, manager: type[urllib3.PoolManager], **options: object) -> urllib3.PoolManager:
         # Redirects and retries are decided here and in `transfer`, where credentials and deadlines are known.
         options |= {"num_pools": _CONNECTIONS, "maxsize": _CONNECTIONS, "ssl_context": self._tls, "retries": False}
-        made = manager(**options)  # type: ignore[arg-type]  # a dictionary has one type of value
-        made.pool_classes_by_scheme = self._pools
-        return made
+        return manager(**options)  # type: ignore[arg-type]  # a dictionary has one type of value
 
     def _through(self, proxy: Proxy) -> urllib3.PoolManager:
         headers = None

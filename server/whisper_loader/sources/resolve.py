@@ -15,6 +15,7 @@ from whisper_contract.uris import (
     shown,
 )
 from whisper_loader.access import Access
+from whisper_loader.deadline import within
 from whisper_loader.errors import LoaderError
 from whisper_loader.source import Resolved
 from whisper_loader.sources import files
@@ -28,10 +29,21 @@ def parse(uri: str) -> Source:
         raise LoaderError(Reason.SPEC_INVALID, str(error)) from error
 
 
-def resolve(source: Source, access: Access) -> Resolved:  # noqa: PLR0911  (one for each kind)
-    """Return what `source` holds at this moment; the kinds' own `resolve` say what can go wrong."""
+def resolve(source: Source, access: Access) -> Resolved:
+    """Return what `source` holds at this moment; the kinds' own `resolve` say what can go wrong.
+
+    Raises:
+        LoaderError: SecretNotFound; DeadlineExceeded, whatever the source does; and those of the kind.
+    """
     if access.secret is not None:
         access.secret.check_exists()
+    access.deadline.blame(f"{shown(source)}: no answer yet")
+    resolved = within(access.deadline, lambda: _resolve(source, access))
+    access.deadline.blame(None)
+    return resolved
+
+
+def _resolve(source: Source, access: Access) -> Resolved:  # noqa: PLR0911  (one for each kind)
     match source:
         case S3Source():
             from whisper_loader.sources.s3 import source as s3  # noqa: PLC0415  (boto3 takes half a second to import)

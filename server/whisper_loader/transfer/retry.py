@@ -27,6 +27,8 @@ class Patience:
 
     def succeeded(self) -> None:
         """Forget the failures before: something came."""
+        if self._failures:
+            self._deadline.blame(None)
         self._failures = 0
 
     def pause_after(self, error: LoaderError) -> None:
@@ -41,6 +43,7 @@ class Patience:
         self._failures += 1
         if error.reason is not Reason.SOURCE_UNREACHABLE or self._failures == ATTEMPTS or self._stopped.is_set():
             raise error
+        self._deadline.blame(error.message)
         backoff = _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
         self._stopped.wait(self._deadline.remaining(max(backoff, error.retry_after or 0.0)))
         self._deadline.check()
@@ -55,6 +58,9 @@ def retry(work: Callable[[], _T], deadline: Deadline) -> _T:
     patience = Patience(deadline)
     while True:
         try:
-            return work()
+            done = work()
         except LoaderError as error:
             patience.pause_after(error)
+        else:
+            patience.succeeded()
+            return done

@@ -1,10 +1,7 @@
 """The HTTP client: whom it trusts, which way it takes, what it tells to whom, and when it gives up."""
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.proxy import ForwardProxy
+from tests.support.raw import raw_server
 from tests.support.tls import Authority
 from tests.support.web import Page, Refusal, Web
 from whisper_contract.reasons import Reason
@@ -44,34 +42,6 @@ def web() -> Iterator[Web]:
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
-
-
-@contextmanager
-def raw_server(answer: bytes, *, then: bytes = b"", every: float = 0.0) -> Iterator[str]:
-    """Answer every request with `answer`, as it is, and then one byte of `then` every so many seconds."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        over = threading.Event()
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with connection, suppress(OSError):
-                        connection.recv(65536)
-                        connection.sendall(answer)
-                        for byte in then:
-                            if over.wait(every):
-                                break
-                            connection.sendall(bytes([byte]))
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            over.set()
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def fetch(url: str, access: Access | None = None, headers: dict[str, str] | None = None) -> bytes:
@@ -275,30 +245,6 @@ def test_a_redirect_from_https_to_http_is_not_followed(web: Web, authority: Auth
 def test_a_redirect_to_no_web_address_is_not_followed(target: str, web: Web) -> None:
     error = failure(redirect(web, "/here", target))
     assert (error.reason, error.message) == (Reason.SPEC_INVALID, "the page: the redirect leads to no web address")
-
-
-@pytest.mark.parametrize(
-    ("answer", "then"),
-    [
-        (b"", b"H" * 1000),
-        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x" * 1000),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x" * 1000),
-        (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n", b"x" * 1000),
-    ],
-    ids=["status", "header", "body", "body without length", "chunk"],
-)
-def test_a_server_that_drips_is_left_at_the_deadline(answer: bytes, then: bytes) -> None:
-    with raw_server(answer, then=then, every=0.2) as url:
-        began = time.monotonic()
-        error = failure(url, Access(deadline=Deadline(1.0)))
-    assert error.reason is Reason.DEADLINE_EXCEEDED
-    assert time.monotonic() - began < 5
-
-
-def test_a_server_that_says_nothing_is_left_at_the_deadline() -> None:
-    with raw_server(b"", then=b"x", every=30) as url:
-        assert failure(url, Access(deadline=Deadline(0.5))).reason is Reason.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize(
