@@ -24,6 +24,7 @@ from whisper_loader.sources.endpoints import check_endpoint
 from whisper_loader.sources.google.api import Api, no_api
 from whisper_loader.sources.google.credentials import Authorize, anonymous, authorize
 from whisper_loader.sources.google.errors import Meanings
+from whisper_loader.sources.listing import check_listed
 from whisper_loader.transfer.retry import retry
 
 ENDPOINT = "https://storage.googleapis.com"
@@ -110,7 +111,7 @@ def _generation(bucket: str, document: dict[str, Any]) -> _Generation:
 
 
 def _resolve_prefix(api: Api, source: GCSSource, access: Access) -> Resolved:
-    listed = retry(lambda: dict(_list(api, source)), access.deadline)
+    listed = retry(lambda: _list(api, source), access.deadline)
     if not listed:
         raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: there are no objects below this prefix")
     names = find_model(listed).names
@@ -122,15 +123,22 @@ def _resolve_prefix(api: Api, source: GCSSource, access: Access) -> Resolved:
     return Resolved(f"{source}#files={hashlib.sha256(lines.encode()).hexdigest()}", files, is_archive=False)
 
 
-def _list(api: Api, source: GCSSource) -> Iterator[tuple[str, _Generation]]:
+def _list(api: Api, source: GCSSource) -> dict[str, _Generation]:
     """The objects right below the prefix, by name."""
+    listed: dict[str, _Generation] = {}
+    for found in _list_all(api, source):
+        if name := found.source.name.removeprefix(source.name):
+            listed[name] = found
+        check_listed(len(listed), str(source))
+    return listed
+
+
+def _list_all(api: Api, source: GCSSource) -> Iterator[_Generation]:
     parameters = {"prefix": source.name, "delimiter": "/", "fields": f"items({_FIELDS}),nextPageToken"}
     while True:
         page = api.document(f"/storage/v1/b/{quote(source.bucket, safe='')}/o", str(source), parameters)
         for item in page.get("items", ()):
-            found = _generation(source.bucket, item)
-            if name := found.source.name.removeprefix(source.name):
-                yield name, found
+            yield _generation(source.bucket, item)
         if not (token := page.get("nextPageToken")):
             return
         parameters["pageToken"] = str(token)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -15,6 +16,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import SSLError as BotoSSLError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError as ConnectionBrokenError
 
 from whisper_contract.reasons import Reason
@@ -81,23 +83,28 @@ def s3_errors(what: str) -> Iterator[None]:
     except BotoSSLError as error:
         sentence = "the TLS certificate is not trusted (a CA bundle can be given), or the port speaks no TLS"
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: {sentence}") from error
-    except (
-        BotoConnectionError,
-        HTTPClientError,
-        IncompleteReadError,
-        ResponseStreamingError,
-        ConnectionBrokenError,
-    ) as error:
+    except _CONNECTION_ERRORS as error:
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: no connection ({type(error).__name__})") from error
+    except (ResponseParserError, KeyError) as error:
+        raise no_s3(what) from error
     except (BotoCoreError, ValueError) as error:
         raise LoaderError(Reason.SPEC_INVALID, f"{what}: {type(error).__name__}: the request can't be made") from error
+
+
+def no_s3(what: str) -> LoaderError:
+    """Return what to raise when the answer is none of S3's: a portal's page, or a port for people's browsers."""
+    message = f"{what}: what answers there does not speak S3's protocol: check the endpoint, its port and proxies"
+    return LoaderError(Reason.SOURCE_UNREACHABLE, message)
 
 
 def _from_reply(what: str, error: ClientError) -> LoaderError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     reason = _REASON_BY_CODE.get(code) or _REASON_BY_CODE.get(str(status))
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if reason is None:
-        reason = Reason.SOURCE_UNREACHABLE if status >= 500 else Reason.SPEC_INVALID  # noqa: PLR2004  (HTTP's own border)
-    hint = _HINTS.get(code, "S3 refused the request")
+        reason = Reason.SOURCE_UNREACHABLE if failed else Reason.SPEC_INVALID
+    # boto3 makes a failure of a success that it can't read.
+    other = "S3 failed, or what answers there does not speak S3's protocol" if failed else "S3 refused the request"
+    hint = _HINTS.get(code, other)
     return LoaderError(reason, f"{what}: {hint} ({code or status})")

@@ -5,6 +5,7 @@ boto3 signs and finds credentials; `s3_errors` maps what it raises. Every read n
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +23,13 @@ from whisper_contract.uris import S3Source
 from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.proxies import Proxies
+from whisper_loader.http.ranges import ContentRange, parse_content_range
 from whisper_loader.model.layout import find_model
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.s3.errors import s3_errors
+from whisper_loader.sources.listing import check_listed
+from whisper_loader.sources.s3.errors import no_s3, s3_errors
 from whisper_loader.transfer.parts import PARTS
 from whisper_loader.transfer.retry import retry
 
@@ -127,14 +130,7 @@ class _Version:
 def _resolve_object(client: "S3Client", source: S3Source, access: Access) -> Resolved:
     reply = retry(lambda: _get_start(client, source), access.deadline)
     reply["Body"].close()
-    version_id = reply.get("VersionId")
-    version = _Version(
-        bucket=source.bucket,
-        key=source.key,
-        etag=reply["ETag"].strip('"'),
-        version_id=None if version_id == "null" else version_id,
-        size=_whole_size(reply),
-    )
+    version = _parse_version(source, reply)
     name = source.key.rpartition("/")[2]
     return Resolved(version.identity, (_file(client, name, version),), is_archive=True)
 
@@ -148,6 +144,21 @@ def _get_start(client: "S3Client", source: S3Source) -> dict[str, Any]:
             raise
         # 416: an empty object has no first byte.
         return _get(client, str(source), _parameters(source))
+
+
+def _parse_version(source: S3Source, reply: dict[str, Any]) -> _Version:
+    """Return which state of the object the reply is of; LoaderError for a web page that a portal or proxy sends."""
+    version_id = reply.get("VersionId")
+    try:
+        etag, size = _bare(reply["ETag"]), _whole_size(reply)
+    except KeyError as error:
+        raise no_s3(str(source)) from error
+    return _Version(source.bucket, source.key, etag, None if version_id == "null" else version_id, size)
+
+
+def _bare(etag: str) -> str:
+    """Return an ETag without its quotes, and without the mark of a proxy that could have compressed the content."""
+    return etag.removeprefix("W/").strip('"')
 
 
 def _whole_size(reply: dict[str, Any]) -> int:
@@ -180,13 +191,21 @@ def _resolve_prefix(client: "S3Client", source: S3Source, access: Access) -> Res
 def _list(client: "S3Client", source: S3Source) -> dict[str, _Version]:
     """The objects right below the prefix, by name."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.key, Delimiter="/")
+    listed: dict[str, _Version] = {}
     with s3_errors(str(source)):
-        objects = [entry for page in pages for entry in page.get("Contents", [])]
-    return {
-        name: _Version(source.bucket, entry["Key"], entry["ETag"].strip('"'), None, entry["Size"])
-        for entry in objects
-        if (name := entry["Key"].removeprefix(source.key))
-    }
+        for entry in (entry for page in pages for entry in _contents(page, str(source))):
+            if name := entry["Key"].removeprefix(source.key):
+                listed[name] = _Version(source.bucket, entry["Key"], _bare(entry["ETag"]), None, entry["Size"])
+            check_listed(len(listed), str(source))
+    return listed
+
+
+def _contents(page: Mapping[str, Any], what: str) -> Sequence[Mapping[str, Any]]:
+    """Return the objects of a page of a listing; LoaderError for a web page, which boto3 reads as an empty one."""
+    if "IsTruncated" not in page and "Contents" not in page:
+        raise no_s3(what)
+    found: Sequence[Mapping[str, Any]] = page.get("Contents", ())
+    return found
 
 
 def _file(client: "S3Client", name: str, version: _Version) -> SourceFile:
@@ -198,10 +217,23 @@ def _open(client: "S3Client", version: _Version, start: int, stop: int | None) -
     last = version.size if stop is None else stop
     ranged = {"Range": f"bytes={start}-{last - 1}", "IfMatch": f'"{version.etag}"'}
     reply = _get(client, str(source), {**_parameters(source), **ranged})
-    if reply["ContentLength"] != last - start:
+    try:
+        _check_part(str(source), reply, version, ContentRange(start, last, version.size))
+    except LoaderError:
         reply["Body"].close()
-        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: the service does not answer with the range asked for")
+        raise
     return _Body(str(source), reply["Body"])
+
+
+def _check_part(what: str, reply: dict[str, Any], version: _Version, wanted: ContentRange) -> None:
+    """Raise LoaderError unless the reply is this part of this version: not every service heeds If-Match and Range."""
+    if _bare(reply.get("ETag", version.etag)) != version.etag:
+        raise LoaderError(Reason.SOURCE_CHANGED, f"{what}: it was replaced while it was being read")
+    whole = ContentRange(0, version.size, version.size)
+    told = reply.get("ContentRange")
+    part = whole if told is None else parse_content_range({"content-range": told})
+    if part != wanted or reply.get("ContentLength") != wanted.stop - wanted.start:
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: the service does not answer with the range asked for")
 
 
 class _Body:
