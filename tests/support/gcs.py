@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import google_crc32c
 
-from tests.support.google_tokens import Tokens
+from tests.support.google_tokens import IMPERSONATION, Tokens
 from tests.support.serving import Handler, serving
 
 _OBJECTS = re.compile(r"(?:/download)?/storage/v1/b/(?P<bucket>[^/]+)/o(?:/(?P<name>[^/]+))?")
@@ -54,6 +54,7 @@ class Bucket:
     """A bucket; the last generation of a name is the live one."""
 
     public: bool = False
+    requester_pays: bool = False
     versioned: bool = False
     objects: dict[str, list[Object]] = field(default_factory=dict)
 
@@ -200,6 +201,8 @@ class _Handler(Handler):
         bucket = self.gcs.buckets.get(name)
         if bucket is None:
             raise _RefusalError(404, "notFound", "The specified bucket does not exist.")
+        if bucket.requester_pays and "userProject" not in self.query:
+            raise _RefusalError(400, "required", "Bucket is a requester pays bucket but no user project provided.")
         if scope is None and not bucket.public:
             raise _RefusalError(401, "required", "Anonymous caller does not have storage.objects.get access.")
         if name == "closed":
@@ -246,8 +249,11 @@ class _Handler(Handler):
     def _post(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.parts.path == "/token":
-            assertion = parse_qs(body.decode())["assertion"][0]
-            status, document = self.gcs.tokens.exchange(assertion)
+            status, document = self.gcs.tokens.exchange(dict(parse_qsl(body.decode())))
+            return self._json(document, status)
+        if self.parts.path == IMPERSONATION:
+            authorization = self.headers.get("Authorization")
+            status, document = self.gcs.tokens.impersonate(authorization, json.loads(body)["scope"])
             return self._json(document, status)
         match = _UPLOAD.fullmatch(self.parts.path)
         if match is None or self.query.get("uploadType") != "resumable":

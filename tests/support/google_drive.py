@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from tests.support.google_tokens import Tokens
 from tests.support.serving import Handler, serving
@@ -110,7 +110,7 @@ class _Handler(Handler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        status, document = self.drive.tokens.exchange(parse_qs(body.decode())["assertion"][0])
+        status, document = self.drive.tokens.exchange(dict(parse_qsl(body.decode())))
         self._json(document, status)
 
     def do_GET(self) -> None:

@@ -23,6 +23,7 @@ class ForwardProxy:
     Attributes:
         address: host and port.
         credentials: user:password that it wants; None for an open one.
+        leads: for CONNECT, the host and port that stand in for those of the internet.
         refuses: status that CONNECT is answered with; 200 to connect.
         asked: what it was asked for: CONNECT host:port, or the method and the URL.
         headers: names in lower case of what it was sent.
@@ -30,6 +31,7 @@ class ForwardProxy:
 
     address: str = ""
     credentials: str | None = None
+    leads: dict[str, str] = field(default_factory=dict)
     refuses: int = 200
     asked: list[str] = field(default_factory=list)
     headers: list[set[str]] = field(default_factory=list)
@@ -54,7 +56,7 @@ class _Handler(Handler):
         if self.proxy.refuses != http.client.OK:
             self._say(self.proxy.refuses)
             return
-        host, _, port = self.path.rpartition(":")
+        host, _, port = self.proxy.leads.get(self.path, self.path).rpartition(":")
         with socket.create_connection((host.strip("[]"), int(port))) as target:
             self.send_response(200)
             self.end_headers()

@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.archives import Archives
 from tests.support.gcs import Bucket, Gcs
-from tests.support.google_tokens import Tokens
+from tests.support.google_tokens import TOKEN_HOST, Tokens
 from tests.support.loader import Done, Job, whisper_model
 from tests.support.models import SPEECH_MODEL
+from tests.support.proxy import ForwardProxy
 from tests.support.relay import cut_off
 from tests.support.tls import Authority
 from whisper_contract.reasons import Reason
@@ -34,6 +35,7 @@ def fill(gcs: Gcs, archives: Archives) -> None:
         gcs.put("models", f"checkpoints/small/{path.name}", path.read_bytes())
     gcs.put("models", "checkpoints/readme.txt", b"x")
     gcs.put("closed", KEY, b"x")
+    gcs.buckets["paid"] = Bucket(requester_pays=True)
     gcs.buckets["public"] = Bucket(public=True)
     gcs.put("public", KEY, archives.whole().read_bytes())
 
@@ -52,7 +54,15 @@ def make_secret(tmp_path: Path, keys: dict[str, str]) -> Path:
 
 
 def check_nothing_told(gcs: Gcs, text: str) -> None:
-    secrets = [*gcs.tokens.valid, "PRIVATE KEY", "alt=media", "upload_id", *gcs.uploads]
+    secrets = [
+        *gcs.tokens.valid,
+        gcs.tokens.subject,
+        gcs.tokens.refresh,
+        "PRIVATE KEY",
+        "alt=media",
+        "upload_id",
+        *gcs.uploads,
+    ]
     assert not [secret for secret in secrets if secret in text]
 
 
@@ -96,6 +106,39 @@ def test_an_archive_is_pulled_with_a_service_account_and_known_by_its_generation
 def test_a_prefix_holds_the_files_of_a_model(job: Job, gcs: Gcs, secret: Path) -> None:
     pull(job, gcs, "gs://models/checkpoints/small/", "--secret-dir", secret)
     assert published_source(job).startswith("gs://models/checkpoints/small/#files=")
+
+
+@pytest.mark.parametrize("impersonates", [True, False])
+def test_a_pod_of_another_cloud_reads_by_workload_identity_federation(
+    impersonates: bool,  # noqa: FBT001
+    job: Job,
+    gcs: Gcs,
+    tmp_path: Path,
+) -> None:
+    subject = tmp_path / "token"
+    subject.write_text(gcs.tokens.subject)
+    key = gcs.tokens.federated_json(gcs.endpoint, subject, impersonates=impersonates)
+    pull(job, gcs, URI, "--secret-dir", make_secret(tmp_path, {"key.json": key}))
+    assert any(":generateAccessToken" in line for line in gcs.requests) is impersonates
+
+
+def test_a_person_reads_with_the_login_of_gcloud_and_is_told_when_it_is_over(
+    job: Job, tmp_path: Path, archives: Archives
+) -> None:
+    authority = Authority(tmp_path)
+    with Gcs.start(authority.server("127.0.0.1", TOKEN_HOST)) as gcs, ForwardProxy.start() as proxy:
+        fill(gcs, archives)
+        proxy.leads[f"{TOKEN_HOST}:443"] = gcs.host
+        login = make_secret(tmp_path, {"key.json": gcs.tokens.user_json()}) / "key.json"
+        reach = ("pull", URI, "--endpoint", gcs.endpoint, "--ca-bundle", authority.file)
+        through = {"HTTPS_PROXY": f"http://{proxy.address}", "NO_PROXY": "127.0.0.1"}
+        done = job.step(*reach, env={**through, "GOOGLE_APPLICATION_CREDENTIALS": str(login)})
+        assert done.exit_code == 0, done.errors
+        assert proxy.asked == [f"CONNECT {TOKEN_HOST}:443"]
+        job.staging.rename(tmp_path / "elsewhere")
+        gcs.tokens.refresh = "1//another"
+        message = job.fails(Reason.UNAUTHORIZED, *reach, "--secret-dir", login.parent, env=through)
+        assert "can't be exchanged for a token (invalid_grant)" in message
 
 
 def test_a_machine_in_googles_cloud_reads_as_what_it_is(job: Job, gcs: Gcs) -> None:
@@ -173,6 +216,8 @@ FAULTS = {
     "no such generation": (f"{URI}#1", Reason.SOURCE_NOT_FOUND, "generation"),
     "nothing below the prefix": ("gs://models/absent/", Reason.SOURCE_NOT_FOUND, "no objects below this prefix"),
     "no model below the prefix": ("gs://models/checkpoints/", Reason.UNSUPPORTED_FORMAT, "found readme.txt"),
+    "requester pays": (f"gs://paid/{KEY}", Reason.UNAUTHORIZED, "pays for it (requester pays)"),
+    "requester pays for a prefix": ("gs://paid/x/", Reason.UNAUTHORIZED, "copy it to a bucket of yours"),
     "not allowed": (f"gs://closed/{KEY}", Reason.UNAUTHORIZED, "storage.objects.get"),
 }
 
@@ -193,6 +238,8 @@ def _keys(gcs: Gcs) -> dict[str, dict[str, str]]:
         "cut": {"key.json": json.dumps({**whole, "private_key": whole["private_key"][:300]})},
         "strange": {"key.json": Tokens().key_json(gcs.endpoint)},
         "unreachable": {"key.json": json.dumps({**whole, "token_uri": "http://127.0.0.1:1/token"})},
+        "no subject": {"key.json": gcs.tokens.federated_json(gcs.endpoint, Path("/absent"), impersonates=False)},
+        "strange subject": {"key.json": gcs.tokens.federated_json(gcs.endpoint, Path(__file__), impersonates=True)},
     }
 
 
@@ -206,6 +253,8 @@ def _keys(gcs: Gcs) -> dict[str, dict[str, str]]:
         ("cut", Reason.SECRET_KEY_MISSING, "none of Google's credentials"),
         ("strange", Reason.UNAUTHORIZED, "invalid_grant"),
         ("unreachable", Reason.SOURCE_UNREACHABLE, "the server of tokens"),
+        ("no subject", Reason.UNAUTHORIZED, "can't be exchanged for a token"),
+        ("strange subject", Reason.UNAUTHORIZED, "can't be exchanged for a token"),
     ],
 )
 def test_each_fault_of_a_key_has_its_reason(
@@ -269,7 +318,11 @@ def test_what_push_uploads_can_be_pulled_however_often_chunks_get_lost(
 
 @pytest.mark.parametrize(
     ("uri", "code", "sentence"),
-    [("gs://absent/m.tar", 64, "no such bucket"), ("gs://closed/m.tar", 65, "may not write")],
+    [
+        ("gs://absent/m.tar", 64, "no such bucket"),
+        ("gs://closed/m.tar", 65, "may not write"),
+        ("gs://paid/m.tar", 65, "requester pays"),
+    ],
 )
 def test_a_push_that_cannot_be_says_why(
     uri: str, code: int, sentence: str, gcs: Gcs, secret: Path, archives: Archives

@@ -8,7 +8,7 @@ from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import Answer
 
-#: Reason and words for a word of Google's, or for a status.
+#: Reason and words for a word of Google's, alone or behind a status ("400 required"), or for a status.
 Meanings = Mapping[str | int, tuple[Reason, str]]
 
 _BUSY = (Reason.SOURCE_UNREACHABLE, "Google takes no more requests from here for now")
@@ -38,7 +38,8 @@ def failure(answer: Answer, own: Meanings) -> LoaderError:
         answer: of an API, with a status that is no success.
         own: the meanings of this API, which come before those that all share.
     """
-    words = (*_reasons(answer.document()), answer.status)
+    reasons = tuple(_reasons(answer.document()))
+    words = (*(f"{answer.status} {reason}" for reason in reasons), *reasons, answer.status)
     meanings = {**_COMMON, **own}
     found = next((meanings[word] for word in words if word in meanings), None)
     return answer.failure(None if found is None else {answer.status: found})

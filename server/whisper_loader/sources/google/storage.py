@@ -33,8 +33,13 @@ EMULATOR = "STORAGE_EMULATOR_HOST"
 
 _READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
 _ABSENT = (Reason.SOURCE_NOT_FOUND, "there is no such bucket, or no such object or generation in it")
+REQUESTER_PAYS = (
+    Reason.UNAUTHORIZED,
+    "whoever asks this bucket pays for it (requester pays), which is not supported here: copy it to a bucket of yours",
+)
 _MEANINGS: Meanings = {
-    "userProjectMissing": (Reason.UNAUTHORIZED, "whoever reads this bucket pays for it, which is not supported here"),
+    # With 401 the same word means that nobody asks.
+    "400 required": REQUESTER_PAYS,
     "resourceIsEncryptedWithCustomerEncryptionKey": (
         Reason.UNAUTHORIZED,
         "it is encrypted with a key of the customer's, which is not supported here",

@@ -24,7 +24,7 @@ from whisper_loader.http.client import Answer
 from whisper_loader.progress import Meter
 from whisper_loader.sources.google.api import Api, no_api
 from whisper_loader.sources.google.errors import Meanings, failure
-from whisper_loader.sources.google.storage import make_api
+from whisper_loader.sources.google.storage import REQUESTER_PAYS, make_api
 from whisper_loader.transfer.retry import Patience, retry
 
 # Chunks are multiples of 256 KiB, by the protocol.
@@ -34,6 +34,7 @@ _READ_WRITE = "https://www.googleapis.com/auth/devstorage.read_write"
 _TYPE = "application/octet-stream"
 _ENDED = (Reason.SOURCE_UNREACHABLE, "the upload was ended by the service: push again")
 _MEANINGS: Meanings = {
+    "400 required": REQUESTER_PAYS,
     401: (Reason.UNAUTHORIZED, "no credentials were sent, or they are refused"),
     403: (
         Reason.UNAUTHORIZED,
