@@ -19,20 +19,31 @@ _BROKEN = frozenset(
 )
 
 
+_MAX_MESSAGE = 1_000
+
+
 class LoaderError(Exception):
-    """A failure that a person can act on: a reason of the contract's table and one sentence, free of secrets."""
+    """A failure that a person can act on: a reason of the contract's table and one sentence, free of secrets.
+
+    What the sentence quotes of a source (names, words) stays one line that no terminal obeys, and a short one.
+    """
 
     def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
         """`retry_after` is how many seconds the source asked to be left alone, when it did."""
-        super().__init__(message)
+        self.message = _shown(message)
+        super().__init__(self.message)
         self.reason = reason
-        self.message = message
         self.retry_after = retry_after
 
     @property
     def failure(self) -> Failure:
         """The row of the table: exit code, next step."""
         return FAILURES[self.reason]
+
+
+def _shown(message: str) -> str:
+    printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message[:_MAX_MESSAGE])
+    return printable + ("…" if len(message) > _MAX_MESSAGE else "")
 
 
 @contextmanager

@@ -10,13 +10,11 @@ from whisper_loader.errors import LoaderError
 # Four times the largest tokenizer; as JSON it may take twenty times as much memory.
 _MAX_BYTES = 16 << 20
 _MAX_COUNT = 100_000
-_MAX_MESSAGE = 1_000
 
 
 def invalid(message: str) -> LoaderError:
-    """Return the error for a model that is not whole or not a Whisper; what it quotes stays one short line."""
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message[:_MAX_MESSAGE])
-    return LoaderError(Reason.INVALID_MODEL, shown + ("…" if len(message) > _MAX_MESSAGE else ""))
+    """Return the error for a model that is not whole or not a Whisper."""
+    return LoaderError(Reason.INVALID_MODEL, message)
 
 
 def read_text(path: Path) -> str:

@@ -40,6 +40,12 @@ def test_errors_of_the_volume_have_reasons(number: int, reason: Reason) -> None:
     assert "/models" in raised.value.message
 
 
+def test_what_a_message_quotes_stays_one_short_line_that_no_terminal_obeys() -> None:
+    error = LoaderError(Reason.UNSUPPORTED_FORMAT, "found model\n\x1b[31m.bin\u202e, größer\udc80")
+    assert error.message == str(error) == "found model\\n\\x1b[31m.bin\\u202e, größer\\udc80"
+    assert len(LoaderError(Reason.UNSUPPORTED_FORMAT, "x" * 1_000_000).message) == 1_001
+
+
 def test_other_errors_of_the_system_stay_what_they_are() -> None:
     with pytest.raises(OSError, match="Is a directory"), store_errors(STORE):
         raise OSError(errno.EISDIR, "Is a directory")
