@@ -118,9 +118,8 @@ def _look(download: _Download) -> _Found:
 def _open(found: _Found, start: int, stop: int | None) -> ByteStream:
     wanted = Range(start, stop, found.version.size)
     answer, _ = found.download.get(wanted)
-    if not found.version.agrees(parse_version(answer.headers, found.version.size)):
-        answer.close()
-        raise LoaderError(Reason.SOURCE_CHANGED, f"{answer.what}: it was replaced while it was being read")
+    # Another size is `Range`'s to tell.
+    found.version.check_same(answer, found.version.size)
     return wanted.check(answer)
 
 

@@ -133,18 +133,11 @@ def _name(source: HTTPSource) -> str:
 def _open_range(address: _Address, version: Version, start: int, stop: int | None) -> ByteStream:
     wanted = Range(start, stop, version.size)
     answer = address.get({**wanted.headers, **version.conditions})
-    _check_same(address, answer, version)
+    version.check_same(answer, parse_whole_size(answer))
     return wanted.check(answer)
 
 
 def _open_whole(address: _Address, version: Version, _start: int, _stop: int | None) -> ByteStream:
     answer = address.get(version.conditions)
-    _check_same(address, answer, version)
+    version.check_same(answer, parse_whole_size(answer))
     return answer
-
-
-def _check_same(address: _Address, answer: Answer, version: Version) -> None:
-    if not version.agrees(parse_version(answer.headers, parse_whole_size(answer))):
-        answer.close()
-        message = f"{address.source.without_query}: it was replaced while it was being read"
-        raise LoaderError(Reason.SOURCE_CHANGED, message)

@@ -10,6 +10,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import quote
 
+from whisper_contract.reasons import Reason
+from whisper_loader.errors import LoaderError
+from whisper_loader.http.client import Answer
+
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
@@ -47,6 +51,17 @@ class Version:
         if self.etag is not None:
             return f"etag={quote(self.etag[1:-1], safe='/:+=@,;!*.-_~')}"
         return f"modified={self.modified:%Y-%m-%dT%H:%M:%SZ}&size={self.size}"
+
+    def check_same(self, answer: Answer, size: int | None) -> None:
+        """Raise LoaderError SourceChanged, and close the answer, when it is of other content.
+
+        Args:
+            answer: whose headers say what it is of.
+            size: of the whole that it is of, as far as it says.
+        """
+        if not self.agrees(parse_version(answer.headers, size)):
+            answer.close()
+            raise LoaderError(Reason.SOURCE_CHANGED, f"{answer.what}: it was replaced while it was being read")
 
     def agrees(self, other: "Version") -> bool:
         """Tell whether `other` can be this one: what it leaves out is no contradiction."""
