@@ -6,6 +6,7 @@ hashed and written. The reader never waits on a socket itself, so a deadline is 
 
 import threading
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from whisper_loader.deadline import Deadline
@@ -102,14 +103,14 @@ class PartsReader:
 
     def _receive(self, part: _Part) -> None:
         try:
-            while (data := part.stream.read(_CHUNK)) and self._hand_on(part, data):
-                pass
+            with closing(part.stream) as stream:
+                while (data := stream.read(_CHUNK)) and self._hand_on(part, data):
+                    pass
         except LoaderError as error:
             part.error = error
         except Exception as error:  # noqa: BLE001  (a thread's last border; the reader raises what is kept here)
             part.error = as_loader_error(error)
         finally:
-            part.stream.close()
             with self._changed:
                 part.arrived = True
                 self._changed.notify_all()

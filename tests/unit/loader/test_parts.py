@@ -208,6 +208,15 @@ def test_a_defect_of_a_source_is_an_error_and_not_an_endless_wait() -> None:
     assert raised.value.reason is Reason.INTERNAL_ERROR
 
 
+def test_a_connection_that_cannot_be_closed_is_an_error_and_not_an_endless_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_Connection, "close", lambda _: 1 / 0)
+    with pytest.raises(LoaderError) as raised:
+        read_all(Source(CONTENT).reader(deadline=Deadline(5)))
+    assert raised.value.reason is Reason.INTERNAL_ERROR
+
+
 def test_nothing_runs_on_after_a_reader_is_closed() -> None:
     source = Source(CONTENT, most=1)
     reader = source.reader()
