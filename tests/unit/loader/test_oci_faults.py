@@ -104,6 +104,14 @@ REFUSALS = {
 }
 
 
+@pytest.mark.parametrize("answer", [b"[" * 200_000, b"[]", b'{"token": ""}'])
+def test_a_token_server_without_a_token_is_told(answer: bytes, job: Job, web: Web, layer: bytes) -> None:
+    described, _ = serve(web, layer)
+    web.serve("/token", Page(answer))
+    described.refusals += [Refusal(401, {"WWW-Authenticate": f'Bearer realm="{web.url}/token"'})] * 20
+    assert "answers with no token" in fails(job, web, Reason.SOURCE_UNREACHABLE)
+
+
 @pytest.mark.parametrize("case", REFUSALS)
 def test_what_a_registry_refuses_is_told_without_its_words(case: str, job: Job, web: Web, layer: bytes) -> None:
     refusal, reason, sentence = REFUSALS[case]
@@ -127,6 +135,11 @@ NO_MANIFESTS = {
     "a path for a digest": document(layers=[{"digest": "sha256:../../x", "size": 1}]),
     "a negative size": document(layers=[{"digest": f"sha256:{'0' * 64}", "size": -1}]),
     "no layer": document(layers=[]),
+    "an empty layer": document(layers=[{"digest": f"sha256:{hashlib.sha256(b'').hexdigest()}", "size": 0}]),
+    "a depth without end": b'{"layers":' + b"[" * 200_000,
+    "a number for a title": document(
+        layers=[{"digest": f"sha256:{'0' * 64}", "size": 1, "annotations": {"org.opencontainers.image.title": 7}}] * 2
+    ),
     "an old manifest": document(mediaType="application/vnd.docker.distribution.manifest.v1+json"),
     "an empty index": document(mediaType=INDEX, manifests=[]),
     "files without a model": document(

@@ -49,7 +49,7 @@ def _code(answer: Answer) -> str:
     try:
         errors = json.loads(answer.document())["errors"]
         return str(errors[0]["code"]).upper()
-    except (LoaderError, ValueError, LookupError, TypeError):
+    except (LoaderError, ValueError, LookupError, TypeError, RecursionError):
         return ""
 
 

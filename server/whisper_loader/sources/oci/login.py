@@ -62,7 +62,7 @@ class Login:
         try:
             document = json.loads(answer.document())
             token = document.get("token") or document["access_token"]
-        except (ValueError, AttributeError, KeyError) as error:
+        except (ValueError, AttributeError, KeyError, RecursionError) as error:
             raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{what} answers with no token") from error
         return str(token)
 

@@ -77,7 +77,7 @@ def parse(content: bytes, content_type: str, what: str) -> Manifest | Index:
             return Index(tuple(_descriptor(entry) for entry in document["manifests"]))
         if media_type in (MANIFEST, _DOCKER_MANIFEST):
             return Manifest(tuple(_descriptor(entry) for entry in document["layers"]))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise LoaderError(
             Reason.UNSUPPORTED_FORMAT, f"{what}: the answer is no manifest that can be read: is this the registry?"
         ) from error
@@ -92,11 +92,14 @@ def _descriptor(entry: Mapping[str, Any]) -> Descriptor:
     if digest is None or not isinstance(size, int) or size < 0:
         raise ValueError
     annotations, runs_on = entry.get("annotations") or {}, entry.get("platform") or {}
+    title = annotations.get(TITLE)
+    if not isinstance(title, str | None):
+        raise TypeError
     return Descriptor(
         sha256=digest.group(1),
         size=size,
         media_type=str(entry.get("mediaType", "")),
-        title=annotations.get(TITLE),
+        title=title,
         platform=f"{runs_on['os']}/{runs_on['architecture']}" if runs_on else None,
     )
 

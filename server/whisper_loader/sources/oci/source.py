@@ -29,6 +29,8 @@ def resolve(source: OCISource, access: Access) -> Resolved:
     if not manifest.layers:
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{source}: the artifact has no layers")
     largest = max(manifest.layers, key=lambda layer: layer.size)
+    if largest.size == 0:
+        raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{source}: the artifact's layers are empty")
     ranged = retry(lambda: registry.is_ranged(largest), access.deadline)
     return _Layers(registry, pinned, manifest.layers, ranged).resolved()
 
