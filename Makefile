@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # More workers than cores, since tests mostly wait for processes; the tests of a file share one, and so its servers.
-WORKERS := -n 4 --dist loadfile
+WORKERS := -n 3 --dist loadfile
 
 ##@ Start here
 .PHONY: help demo test

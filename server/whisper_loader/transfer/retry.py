@@ -12,7 +12,8 @@ from whisper_loader.errors import LoaderError
 #: Tries in a row that bring nothing before it is given up.
 ATTEMPTS = 5
 
-_FIRST_PAUSE_SECONDS = 0.5
+#: Before the second try; each pause after it is twice as long.
+FIRST_PAUSE_SECONDS = 0.5
 
 _T = TypeVar("_T")
 
@@ -44,7 +45,7 @@ class Patience:
         if error.reason is not Reason.SOURCE_UNREACHABLE or self._failures == ATTEMPTS or self._stopped.is_set():
             raise error
         self._deadline.blame(error.message)
-        backoff = _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
+        backoff = FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
         self._stopped.wait(self._deadline.remaining(max(backoff, error.retry_after or 0.0)))
         self._deadline.check()
 

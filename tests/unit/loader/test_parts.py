@@ -78,7 +78,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_BYTES", 1000)
     monkeypatch.setattr(parts, "_CHUNK", 300)
     monkeypatch.setattr(parts, "_CHUNKS_OF_PART", 4)
-    monkeypatch.setattr(retry, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 CONTENT = random.Random(1).randbytes(12_345)

@@ -189,7 +189,7 @@ def test_pods_killed_at_random_moments_come_to_the_same_artifact(
     s3.put("models", "killed.tar", archives.whole(".tar"))
     chance = random.Random(5)
     with throttled(s3.host, (s3.host, s3.port), bytes_per_second=6_000_000) as port:
-        for number in range(10):
+        for number in range(6):
             killed(Job(store, tmp_path / "log", pod_uid=f"pod-{number}"), s3, port, 0.5 + chance.random() * 2)
     last = Job(store, tmp_path / "log", pod_uid="last")
     digest = published(last, s3, "s3://models/killed.tar", "--endpoint", s3.endpoint)

@@ -157,7 +157,7 @@ def test_a_pull_killed_at_any_moment_never_shows_a_half_artifact(form: str, stor
     source = SPEECH_MODEL if form == "folder" else archives.whole(form)
     whole_time = _time_of(store, source)
     assert whisper_model("gc", "--store", store, "--keep-none", "--grace", "0").exit_code == 0
-    moments = [random.uniform(0.2, 1.0) for _ in range(12)]
+    moments = [random.uniform(0.2, 1.0) for _ in range(8)]
     for moment in moments:
         _pull_and_kill(store, source, moment * whole_time)
         found = [entry for _, entry in list_artifacts(store)]
