@@ -1,5 +1,6 @@
 """What becomes of models when they go, when the operator or the API server dies, and when nothing happens."""
 
+import io
 import json
 import time
 
@@ -144,7 +145,12 @@ def resource_versions(world: World) -> dict[str, str]:
 def test_the_log_is_json_and_names_the_model(world: World, operator: OperatorProcess) -> None:
     operator.new_log()
     world.apply()
-    world.until_job()
-    lines = [json.loads(line) for line in operator.new_log().splitlines()]
-    started = [line for line in lines if line["message"] == "started a pull"]
-    assert [(line["model"], line["level"]) for line in started] == [(f"{world.namespace}/m", "INFO")]
+    log = io.StringIO()
+
+    def started_a_pull() -> bool:
+        log.write(operator.new_log())
+        return "started a pull" in log.getvalue()
+
+    world.until("the pull is in the log", started_a_pull)
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if "started a pull" in line]
+    assert [(line["model"], line["level"]) for line in lines] == [(f"{world.namespace}/m", "INFO")]

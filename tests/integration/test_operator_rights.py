@@ -44,7 +44,7 @@ def run_a_step(world: World, pull: JSON) -> None:
     running = {"name": "pull", "image": "i", "imageID": "i", "ready": False, "restartCount": 0}
     running["state"] = {"running": {"startedAt": now()}}
     world.set_status(pull, phase="Pending", initContainerStatuses=[running])
-    world.until("the step is in the status", lambda: world.status()["pull"] == {"attempt": 1, "step": "pull"})
+    world.until("the step is in the status", lambda: world.status().get("pull") == {"attempt": 1, "step": "pull"})
 
 
 def used_rights(audit: Audit) -> set[tuple[str, str, str]]:
