@@ -12,6 +12,7 @@ from tests.support.loader import Job, whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.proxy import ForwardProxy
 from tests.support.tls import Authority
+from tests.support.web import Page, Web
 from whisper_contract.reasons import Reason
 from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.access import Access
@@ -159,3 +160,12 @@ def test_push_without_the_right_to_write_is_unauthorized(token: str, hub: Hub) -
     code, said = push(hub, "hf://org/mine", hub.stranger_token if token == "stranger" else token)
     assert code == 65, said
     assert "Unauthorized" in said
+
+
+@pytest.mark.parametrize("sha", ["", ', "sha": null', ', "sha": "main"', ', "sha": "../../../x"', ', "sha": 7'])
+def test_a_server_that_names_no_commit_is_not_taken_for_a_hub(sha: str, job: Job) -> None:
+    with Web.start() as web:
+        page = f'{{"id": "org/whisper"{sha}, "siblings": [{{"rfilename": "model.bin"}}]}}'
+        web.serve("/api/models/org/whisper/revision/main", Page(page.encode(), ranges=False))
+        message = job.fails(Reason.SPEC_INVALID, "pull", "hf://org/whisper@main", "--endpoint", web.url)
+    assert "does not speak the Hub's protocol" in message

@@ -101,7 +101,7 @@ def hub_errors(source: HuggingFaceSource) -> Iterator[None]:
         raise _from_proxy(source, error) from error
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: {_trouble(error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # The library takes the answers apart without looking: a captive portal's page ends it anyhow.
         message = f"{source}: what answers there does not speak the Hub's protocol ({type(error).__name__})"
         raise LoaderError(Reason.SPEC_INVALID, message) from error

@@ -5,6 +5,7 @@ The client library answers what a repository holds; its cache is not used: it ca
 warning, and it checks no content. The bytes come by the loader's own HTTP client, in parts.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 _TIMEOUT_SECONDS = 60.0
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 # How storage says that the time of a signed address is over: S3 and CloudFront, or a store that forgot the address.
 _EXPIRED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
@@ -41,7 +43,7 @@ def resolve(source: HuggingFaceSource, access: Access) -> Resolved:
     """
     api = connect(access)
     info = retry(lambda: _info(api, source, access), access.deadline)
-    commit = HuggingFaceSource(source.repo, info.sha or source.revision)
+    commit = HuggingFaceSource(source.repo, _commit(source, info.sha))
     repository = _Repository(commit, str(api.endpoint), build_hf_headers(token=api.token), Client(access))
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     files = tuple(_file(repository, siblings[name]) for name in find_model(siblings).names)
@@ -52,6 +54,14 @@ def _info(api: HfApi, source: HuggingFaceSource, access: Access) -> "ModelInfo":
     timeout = access.deadline.remaining(_TIMEOUT_SECONDS)
     with hub_errors(source):
         return api.model_info(source.repo, revision=source.revision, files_metadata=True, timeout=timeout)
+
+
+def _commit(source: HuggingFaceSource, sha: object) -> str:
+    """Return the commit that the revision means now: a branch in its place would name what others hold tomorrow."""
+    if isinstance(sha, str) and _COMMIT.fullmatch(sha):
+        return sha
+    message = f"{source}: what answers there names no commit: it does not speak the Hub's protocol"
+    raise LoaderError(Reason.SPEC_INVALID, message)
 
 
 @dataclass(frozen=True, slots=True)
