@@ -70,9 +70,10 @@ def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _fail(error: LoaderError, *, as_json: bool) -> int:
     failure = error.failure
-    log.logger.error("%s: %s\n%s", error.reason, error.message, failure.next_step)
+    log.logger.error("%s: %s", error.reason, "\n".join((error.message, *error.details, failure.next_step)))
     if as_json:
-        print_json({"reason": error.reason, "message": error.message, "nextStep": failure.next_step})
+        details = {"details": list(error.details)} if error.details else {}
+        print_json({"reason": error.reason, "message": error.message, "nextStep": failure.next_step, **details})
     return failure.exit_code or EXIT_RETRY
 
 

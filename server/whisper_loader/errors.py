@@ -5,7 +5,7 @@ Every other border lies beside the library whose errors it maps: `http.errors`, 
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,12 +28,22 @@ class LoaderError(Exception):
     What the sentence quotes of a source (names, words) stays one line that no terminal obeys, and a short one.
     """
 
-    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
-        """`retry_after` is how many seconds the source asked to be left alone, when it did."""
-        self.message = _shown(message)
+    def __init__(
+        self, reason: Reason, message: str, *, retry_after: float | None = None, details: Sequence[str] = ()
+    ) -> None:
+        """Make the error.
+
+        Args:
+            reason: a constant of the contract's table.
+            message: the sentence.
+            retry_after: how many seconds the source asked to be left alone, when it did.
+            details: further sentences, each shown on a line of its own, where one can't name everything.
+        """
+        self.message = printable(message)
         super().__init__(self.message)
         self.reason = reason
         self.retry_after = retry_after
+        self.details = tuple(map(printable, details))
 
     @property
     def failure(self) -> Failure:
@@ -41,9 +51,10 @@ class LoaderError(Exception):
         return FAILURES[self.reason]
 
 
-def _shown(message: str) -> str:
-    printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message[:_MAX_MESSAGE])
-    return printable + ("…" if len(message) > _MAX_MESSAGE else "")
+def printable(text: str) -> str:
+    """Return `text` as one line that no terminal obeys, cut where it is longer than anybody reads."""
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:_MAX_MESSAGE])
+    return shown + ("…" if len(text) > _MAX_MESSAGE else "")
 
 
 @contextmanager

@@ -36,7 +36,21 @@ def add_command(subparsers: Subparsers, name: str, *, summary: str, details: str
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Declare --store."""
-    parser.add_argument("--store", type=Path, required=True, metavar="DIR", help="the store: the volume's root")
+    parser.add_argument("--store", type=_named, required=True, metavar="DIR", help="the store: the volume's root")
+
+
+def _named(text: str) -> Path:
+    if not text:  # of a variable that is not set; Path takes it for the working directory
+        raise argparse.ArgumentTypeError("the name is empty")
+    return Path(text)
+
+
+def present_store(arguments: argparse.Namespace) -> Path:
+    """Return the store that --store names; LoaderError SpecInvalid when it is not there."""
+    store: Path = arguments.store
+    if not store.is_dir():
+        raise LoaderError(Reason.SPEC_INVALID, f"--store: there is no folder {store}")
+    return store
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

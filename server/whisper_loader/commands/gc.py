@@ -7,7 +7,15 @@ from typing import Any
 
 from whisper_contract.digest import parse_digest
 from whisper_contract.reasons import Reason
-from whisper_loader.commands.common import Subparsers, add_command, add_json, add_store, print_json, print_text
+from whisper_loader.commands.common import (
+    Subparsers,
+    add_command,
+    add_json,
+    add_store,
+    present_store,
+    print_json,
+    print_text,
+)
 from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.store.gc import Collector, Item, Outcome, Policy
 
@@ -60,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         grace_seconds=_grace(arguments),
         dry_run=arguments.dry_run,
     )
-    items = _collect(arguments.store.absolute(), policy, quiet=arguments.json)
+    items = _collect(present_store(arguments).absolute(), policy, quiet=arguments.json)
     freed = sum(item.size_bytes for item in items if item.outcome is Outcome.REMOVED)
     if arguments.json:
         print_json({"dryRun": policy.dry_run, "freedBytes": freed, "items": [_describe(item) for item in items]})
@@ -71,8 +79,6 @@ def run(arguments: argparse.Namespace) -> None:
 def _collect(store: Path, policy: Policy, *, quiet: bool) -> list[Item]:
     items = []
     with store_errors(store):
-        if not store.is_dir():
-            raise LoaderError(Reason.SPEC_INVALID, f"--store: there is no folder {store}")
         for item in Collector(store, policy).collect():
             items.append(item)
             if not quiet:

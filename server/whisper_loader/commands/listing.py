@@ -6,7 +6,16 @@ from typing import Any
 
 from whisper_contract.digest import format_digest, short_digest
 from whisper_contract.manifest import Manifest
-from whisper_loader.commands.common import Subparsers, add_command, add_json, add_store, print_json, print_text
+from whisper_loader.commands.common import (
+    Subparsers,
+    add_command,
+    add_json,
+    add_store,
+    present_store,
+    print_json,
+    print_text,
+)
+from whisper_loader.errors import printable, store_errors
 from whisper_loader.store.artifacts import Damage, list_artifacts
 
 _DETAILS = """\
@@ -29,13 +38,16 @@ def add_to(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print a line for each artifact."""
-    found = list(list_artifacts(arguments.store))
+    store = present_store(arguments)
+    with store_errors(store):
+        found = list(list_artifacts(store))
     if arguments.json:
         print_json({"artifacts": [_describe(path, artifact) for path, artifact in found]})
         return
     print_text(_COLUMNS.format("DIGEST", "MB", "QUANTIZATION", "LANGUAGES", "PUBLISHED", "WHOLE", "SOURCE"))
     for path, artifact in found:
-        print_text(_COLUMNS.format(*_row(path, artifact)))
+        # Whoever may write to the volume may have written what stands in a manifest.
+        print_text(_COLUMNS.format(*map(printable, _row(path, artifact))))
 
 
 def _row(path: Path, artifact: Manifest | Damage) -> tuple[str, ...]:

@@ -6,9 +6,16 @@ from pathlib import Path
 from whisper_contract.digest import PREFIX, format_digest
 from whisper_contract.manifest import Manifest
 from whisper_contract.reasons import Reason
-from whisper_loader.commands.common import Subparsers, add_command, add_json, add_store, print_json, print_text
-from whisper_loader.errors import LoaderError
-from whisper_loader.model.documents import invalid
+from whisper_loader.commands.common import (
+    Subparsers,
+    add_command,
+    add_json,
+    add_store,
+    present_store,
+    print_json,
+    print_text,
+)
+from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.progress import for_people
 from whisper_loader.store.artifacts import Damage, list_artifacts
 from whisper_loader.store.verification import verify
@@ -38,12 +45,17 @@ def add_to(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Verify what was asked for; LoaderError InvalidModel, naming every damaged file, after all were read."""
-    whole, problems = _verify(_chosen(arguments.store, arguments.digest))
+    store = present_store(arguments)
+    with store_errors(store):
+        paths = _chosen(store, arguments.digest)
+        whole, problems = _verify(paths)
     if not arguments.json:
         for manifest in whole:
             print_text(f"{format_digest(manifest.digest)}  whole, {manifest.size_bytes} bytes")
     if problems:
-        raise invalid("; ".join(problems))
+        damaged = len(paths) - len(whole)
+        message = f"{damaged} of {len(paths)} artifacts are damaged: let gc remove what is, and pull it again"
+        raise LoaderError(Reason.INVALID_MODEL, message, details=problems)
     if arguments.json:
         print_json({"verified": [format_digest(manifest.digest) for manifest in whole]})
 

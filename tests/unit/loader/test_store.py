@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.support.loader import COMMAND, Job, environment, whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.stores import FILES, contents, prepare
+from whisper_contract.manifest import Provenance
 from whisper_loader.store import artifacts, records
 from whisper_loader.store.artifacts import find_artifact, publish
 
@@ -197,8 +199,33 @@ def test_list_says_the_same_in_json(store: Path) -> None:
     }
 
 
-def test_an_empty_store_has_an_empty_list(tmp_path: Path) -> None:
-    assert whisper_model("list", "--store", tmp_path / "absent", "--json").json == {"artifacts": []}
+def test_an_empty_store_has_an_empty_list(store: Path) -> None:
+    assert whisper_model("list", "--store", store, "--json").json == {"artifacts": []}
+    assert whisper_model("verify", "--all", "--store", store, "--json").json == {"verified": []}
+
+
+@pytest.mark.parametrize("command", [("list",), ("verify", "--all"), ("gc", "--keep-none")])
+@pytest.mark.parametrize("name", ["absent", "a-file"])
+def test_a_store_that_is_not_there_is_no_empty_store(command: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    (tmp_path / "a-file").touch()
+    done = whisper_model(*command, "--store", tmp_path / name)
+    assert (done.exit_code, f"there is no folder {tmp_path / name}" in done.errors) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command", [("list",), ("verify", "--all"), ("gc", "--keep-none"), ("pull", str(SPEECH_MODEL))]
+)
+def test_an_empty_name_is_not_the_working_directory(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = whisper_model(*command, "--store", "", cwd=tmp_path)
+    assert (done.exit_code, "--store: the name is empty" in done.errors) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_manifest_that_somebody_else_wrote_orders_no_terminal_about(store: Path) -> None:
+    folder, manifest = prepare(store, "one")
+    publish(store, folder, replace(manifest, quantization="\x1b[2J", provenance=Provenance("a\nb  yes", "today")))
+    lines = whisper_model("list", "--store", store).output.splitlines()
+    assert (len(lines), r"\x1b[2J" in lines[1], r"a\nb  yes" in lines[1]) == (2, True, True)
 
 
 def test_verify_reads_every_byte_and_names_every_damaged_file(store: Path) -> None:
@@ -222,10 +249,23 @@ def test_verify_says_which_files_are_missing_cut_or_links(store: Path) -> None:
     os.truncate(artifact.path / "b", 1)
     (artifact.path / "c").unlink()
     (artifact.path / "c").symlink_to("/etc/hostname")
-    message = whisper_model("verify", "--all", "--store", store, "--json").json["message"]
-    assert f"{artifact.path / 'a'} is missing" in message
-    assert f"{artifact.path / 'b'} has 1 bytes, and 2 were published" in message
-    assert f"{artifact.path / 'c'} is not a file" in message
+    done = whisper_model("verify", "--all", "--store", store, "--json").json
+    assert "1 of 1 artifacts are damaged" in done["message"]
+    assert done["details"] == [
+        f"{artifact.path / 'a'} is missing",
+        f"{artifact.path / 'b'} has 1 bytes, and 2 were published",
+        f"{artifact.path / 'c'} is not a file",
+    ]
+
+
+def test_verify_names_every_damaged_file_however_many_there_are(store: Path) -> None:
+    names = [f"file-{number}" for number in range(30)]
+    artifact = publish(store, *prepare(store, "one", dict.fromkeys(names, b"good")))
+    for name in names:
+        (artifact.path / name).write_bytes(b"evil")
+    done = whisper_model("verify", "--all", "--store", store, "--json")
+    assert [line.split()[0] for line in done.json["details"]] == sorted(str(artifact.path / name) for name in names)
+    assert all(f"\n{artifact.path / name} is not as it was published" in done.errors for name in names)
 
 
 def test_verify_in_json_names_what_is_whole(store: Path) -> None:
