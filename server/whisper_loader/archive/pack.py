@@ -1,6 +1,7 @@
 """Writes the files of a model as an archive: the same files give the same bytes, whoever packs them, whenever."""
 
 import gzip
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,22 +20,21 @@ _ZSTD_LEVEL = 3
 _GZIP_LEVEL = 6
 
 
-def pack(directory: Path, names: Sequence[str], output: Path, meter: Meter) -> None:
-    """Write `names` of `directory` to `output`, compressed as its name says, without a folder around them.
+def pack(directory: Path, names: Sequence[str], output: IO[bytes], name: str, meter: Meter) -> None:
+    """Write `names` of `directory` to `output`, compressed as the archive's `name` says, without a folder around them.
 
     Raises:
-        LoaderError: SpecInvalid for another suffix.
-        OSError: of reading or writing; a part of `output` may be left.
+        LoaderError: SpecInvalid for another suffix; SourceChanged.
+        OSError: of reading or writing; a part of the archive may be written.
     """
-    meter.start(sum((directory / name).stat().st_size for name in names))
+    meter.start(sum((directory / file).stat().st_size for file in names))
     with (
-        output.open("wb") as file,
-        _compressed(file, output.name) as stream,
+        _compressed(output, name) as stream,
         # Plain ustar headers; pax records appear only where a name or size needs them.
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for name in sorted(names):
-            _add(archive, directory / name, meter)
+        for file in sorted(names):
+            _add(archive, directory / file, meter)
 
 
 @contextmanager
@@ -58,7 +58,20 @@ def _compressed(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
 def _add(archive: tarfile.TarFile, path: Path, meter: Meter) -> None:
     """Add a plain file; owner, time and mode are the same for all, a link is stored as what it points to."""
     header = tarfile.TarInfo(path.name)
-    header.size = path.stat().st_size
     header.mode = 0o644
     with MeteredFile(path, meter) as content:
-        archive.addfile(header, content)
+        before = os.fstat(content.fileno())
+        header.size = before.st_size
+        try:
+            archive.addfile(header, content)
+        except OSError as error:
+            if error.errno is None:  # tarfile's own, for a file that ends too early
+                raise _changed(path) from error
+            raise
+        now = os.fstat(content.fileno())
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise _changed(path)
+
+
+def _changed(path: Path) -> LoaderError:
+    return LoaderError(Reason.SOURCE_CHANGED, f"{path} was written to while it was being packed")

@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +53,15 @@ def present_store(arguments: argparse.Namespace) -> Path:
     if not store.is_dir():
         raise LoaderError(Reason.SPEC_INVALID, f"--store: there is no folder {store}")
     return store
+
+
+@contextmanager
+def place_errors(option: str, path: Path) -> Iterator[None]:
+    """Map what keeps `path`, which `option` names, from being made; to LoaderError SpecInvalid."""
+    try:
+        yield
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise LoaderError(Reason.SPEC_INVALID, f"{option}: {path} can't be made: {error.strerror}") from error
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

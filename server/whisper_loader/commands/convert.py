@@ -6,7 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from whisper_contract.reasons import Reason
-from whisper_loader.commands.common import Subparsers, add_command, add_json, add_quantization, print_json, print_text
+from whisper_loader.commands.common import (
+    Subparsers,
+    add_command,
+    add_json,
+    add_quantization,
+    place_errors,
+    print_json,
+    print_text,
+)
 from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.model.layout import PUBLISHED_FILES, ModelFormat, find_model_in
 from whisper_loader.model.validate import validate
@@ -46,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     if found.format is not ModelFormat.TRANSFORMERS:
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{source} is in CTranslate2's format already")
     with store_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
+        with place_errors("--output", output):
+            output.mkdir(parents=True, exist_ok=True)
         if any(output.iterdir()):
             raise LoaderError(Reason.SPEC_INVALID, f"{output} is not empty")
         with _whole_or_nothing(output):

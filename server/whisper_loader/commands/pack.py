@@ -2,12 +2,22 @@
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from whisper_contract.reasons import Reason
 from whisper_loader.archive.pack import SUFFIXES, pack
-from whisper_loader.commands.common import Subparsers, add_command, add_json, print_json, print_text
-from whisper_loader.errors import LoaderError
+from whisper_loader.commands.common import (
+    Subparsers,
+    add_command,
+    add_json,
+    place_errors,
+    print_json,
+    print_text,
+)
+from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.hashing import sha256_of
 from whisper_loader.log import logger
 from whisper_loader.model.layout import find_model
@@ -66,14 +76,28 @@ def pack_model(directory: Path, output: Path, meter: Meter) -> None:
     """Pack the model in `directory`; a failure leaves no part of an archive.
 
     Raises:
-        LoaderError: SourceNotFound, UnsupportedFormat, SpecInvalid.
+        LoaderError: SourceNotFound, Unauthorized, UnsupportedFormat, SourceChanged; SpecInvalid, OutOfSpace, …, of the
+            place for the archive.
     """
     if not output.name.endswith(SUFFIXES):
         raise LoaderError(Reason.SPEC_INVALID, f"{output.name}: an archive's name ends in {', '.join(SUFFIXES)}")
     names = model_names(directory)
+    # Before anything is written, so that what can't be read costs nobody the archive that he had.
+    for name in names:
+        with file_errors(directory / name), (directory / name).open("rb"):
+            pass
+    with store_errors(output), _opened(output) as file:
+        pack(directory, names, file, output.name, meter)
+
+
+@contextmanager
+def _opened(output: Path) -> Iterator[IO[bytes]]:
+    """Open the archive for writing; remove it when that fails."""
+    with place_errors("--output", output):
+        file = output.open("wb")
     try:
-        with file_errors(directory):
-            pack(directory, names, output, meter)
+        with file:
+            yield file
     except BaseException:
         output.unlink(missing_ok=True)
         raise

@@ -14,6 +14,7 @@ from whisper_loader.commands.common import (
     add_source,
     add_store,
     deadline_from,
+    place_errors,
     print_json,
     print_text,
     sha256_from,
@@ -59,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
     deadline = deadline_from(arguments)
     store = arguments.store.absolute()
     with store_errors(store):
-        store.mkdir(parents=True, exist_ok=True)
+        with place_errors("--store", store):
+            store.mkdir(parents=True, exist_ok=True)
         published = _pull(arguments, store, access_from(arguments, deadline), for_people(deadline))
     if arguments.json:
         print_json(describe(published))

@@ -82,8 +82,10 @@ def file_errors(path: Path) -> Iterator[None]:
     """Map the errors of reading from a path that a user named."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except FileNotFoundError as error:
         raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{path} does not exist") from error
+    except NotADirectoryError as error:
+        raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{path} is no folder, or lies in what is none") from error
     except PermissionError as error:
         raise LoaderError(Reason.UNAUTHORIZED, f"{path} may not be read by user {os.getuid()}") from error
     except OSError as error:

@@ -63,3 +63,21 @@ def test_convert_writes_only_into_an_empty_folder(content: str, tmp_path: Path) 
 def test_convert_refuses_what_is_converted_already(published_artifact: Path, tmp_path: Path) -> None:
     done = whisper_model("convert", published_artifact, "-o", tmp_path / "out")
     assert (done.exit_code, "CTranslate2's format already" in done.errors) == (71, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(("pull", "--store"), "--store"), (("convert", "-o"), "--output")], ids=["pull", "convert"]
+)
+@pytest.mark.parametrize("place", ["file", "file/inside"])
+def test_a_place_where_no_folder_can_be_made_is_named(
+    command: tuple[str, str], option: str, place: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = whisper_model(command[0], SPEECH_MODEL, command[1], tmp_path / place)
+    assert (done.exit_code, f"{option}: {tmp_path / place} can't be made" in done.errors) == (2, True)
+
+
+def test_a_file_where_a_models_folder_is_wanted_is_not_said_to_be_absent(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = whisper_model("convert", tmp_path / "file", "-o", tmp_path / "out")
+    assert (done.exit_code, f"{tmp_path / 'file'} is no folder" in done.errors) == (64, True)

@@ -1,17 +1,23 @@
 """Packing: equal models give equal bytes, and only what a model needs goes in."""
 
+import io
 import os
 import shutil
+import subprocess
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.loader import whisper_model
+from tests.support.loader import COMMAND, environment, whisper_model
 from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import FAILURES, Reason
-from whisper_loader.archive.pack import SUFFIXES
+from whisper_loader.archive.pack import SUFFIXES, pack
+from whisper_loader.deadline import Deadline
+from whisper_loader.errors import LoaderError
 from whisper_loader.hashing import sha256_of
+from whisper_loader.progress import Meter
 
 NEEDED = ("config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json")
 
@@ -67,3 +73,45 @@ def test_what_cannot_be_packed_leaves_no_archive(tmp_path: Path) -> None:
         assert done.exit_code == FAILURES[reason].exit_code, done.errors
         assert f"{reason}: " in done.errors
         assert not (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize("output", ["absent/model.tar", "folder.tar", "file/model.tar"])
+def test_a_place_where_no_archive_can_be_made_is_named_and_not_the_model(output: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.tar").mkdir()
+    (tmp_path / "file").touch()
+    done = whisper_model("pack", SPEECH_MODEL, "-o", tmp_path / output)
+    assert (done.exit_code, f"SpecInvalid: --output: {tmp_path / output} can't be made" in done.errors) == (2, True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder.tar"]
+
+
+def test_a_disk_that_becomes_full_is_told_and_the_part_removed(tmp_path: Path) -> None:
+    own_user = [] if os.getuid() == 0 else ["--map-root-user"]
+    script = 'mount -t tmpfs -o size=4m tmpfs "$1" && "$2" pack "$0" -o "$1/model.tar"; code=$?; ls "$1"; exit $code'
+    command: list[str | Path] = ["unshare", "--mount", *own_user, "sh", "-c", script, SPEECH_MODEL, tmp_path, COMMAND]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == FAILURES[Reason.OUT_OF_SPACE].exit_code, done.stderr
+    assert (f"the volume at {tmp_path}/model.tar is full" in done.stderr, done.stdout) == (True, "")
+
+
+@dataclass
+class _Meddler:
+    """A display that gives a file another size as soon as anything of it was read."""
+
+    path: Path
+    size: int
+
+    def show(self, _bytes_done: int, _bytes_total: int | None) -> None:
+        os.truncate(self.path, self.size)
+
+    def close(self, _bytes_done: int, _bytes_total: int | None) -> None:
+        """Nothing is left to do."""
+
+
+@pytest.mark.parametrize("size", [1 << 20, 5 << 20])
+def test_a_file_that_is_written_to_while_it_is_packed_is_noticed(size: int, tmp_path: Path) -> None:
+    weights = tmp_path / "model.bin"
+    weights.write_bytes(bytes(4 << 20))
+    meter = Meter(_Meddler(weights, size), Deadline())
+    with pytest.raises(LoaderError) as raised:
+        pack(tmp_path, ["model.bin"], io.BytesIO(), "model.tar", meter)
+    assert (raised.value.reason, str(weights) in raised.value.message) == (Reason.SOURCE_CHANGED, True)
