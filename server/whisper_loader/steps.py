@@ -78,8 +78,11 @@ def _in_folder(files: dict[str, PublishedFile], folder: str) -> dict[str, tuple[
 
 
 def top_folder(directory: Path) -> str:
-    """Return the name of the one folder that an archive packed everything into, "." when there is none."""
-    entries = list(directory.iterdir())
+    """Return the name of the one folder that an archive packed everything into, "." when there is none.
+
+    What macOS packs along (._name, .DS_Store), and other hidden things, are no content.
+    """
+    entries = [entry for entry in directory.iterdir() if not entry.name.startswith(".")]
     return entries[0].name if len(entries) == 1 and entries[0].is_dir() else "."
 
 

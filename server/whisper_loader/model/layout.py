@@ -1,5 +1,6 @@
 """Which files make a Whisper model, in each of its two formats; told from names alone, before anything is read."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class ModelFiles:
 
 
 def find_model(names: Iterable[str]) -> ModelFiles:
-    """Return which of `names`, the files of one folder, make a model.
+    """Return which of `names`, the files of one folder, make a model; names of folders in it end in a slash.
 
     Raises:
         LoaderError: UnsupportedFormat when there are no weights in a form that is read here.
@@ -95,7 +96,10 @@ def find_model_in(folder: Path) -> ModelFiles:
         LoaderError: as `find_model`.
         OSError: of reading the folder.
     """
-    return find_model(entry.name for entry in folder.iterdir() if entry.is_file())
+    with os.scandir(folder) as entries:
+        return find_model(
+            f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries if entry.is_dir() or entry.is_file()
+        )
 
 
 def _safetensors(present: frozenset[str]) -> tuple[str, ...]:
@@ -112,6 +116,8 @@ def _describe_no_weights(present: frozenset[str]) -> str:
         if names := sorted(filter(pattern.fullmatch, present)):
             return sentence.format(found=_shorten(names))
     found = f"found {_shorten(sorted(present))}" if present else "the folder is empty"
+    if any(name.endswith("/") for name in present):
+        found += "; a model's files lie at the top, or in one folder around them"
     return f"no weights of a Whisper model ({WEIGHTS}, {SAFETENSORS} or {SAFETENSORS_INDEX}): {found}"
 
 

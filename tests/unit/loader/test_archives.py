@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
+from tests.support.loader import whisper_model
+from tests.support.models import SPEECH_MODEL
 from tests.support.tars import compressed, plain
 from whisper_contract.reasons import Reason
 from whisper_loader.deadline import Deadline
@@ -143,3 +145,35 @@ def test_a_small_archive_that_swells_without_end_stops_at_the_limit(tmp_path: Pa
     assert len(swelling) < 20_000
     pull(swelling, tmp_path)
     assert (tmp_path / "model.bin").stat().st_size == 100 << 20
+
+
+AROUND = {
+    "nothing": ("", []),
+    "a dot": ("./", []),
+    "one folder": ("whisper/", []),
+    "one folder behind a dot": ("./whisper/", []),
+    "one folder, and what macOS packs along": ("whisper/", ["._whisper", ".DS_Store", "whisper/._config.json"]),
+    "nothing, and what macOS packs along": ("", ["._config.json", ".DS_Store"]),
+}
+
+
+@pytest.mark.parametrize("case", AROUND)
+def test_one_folder_around_everything_is_taken_off(case: str, store: Path, tmp_path: Path) -> None:
+    prefix, beside = AROUND[case]
+    files = [(prefix + path.name, path.read_bytes()) for path in SPEECH_MODEL.iterdir()]
+    archive = tmp_path / "model.tar"
+    archive.write_bytes(plain([(name, b"junk") for name in beside] + files))
+    done = whisper_model("pull", archive, "--store", store, "--json")
+    assert done.exit_code == 0, done.errors
+    assert done.json["format"] == "transformers"
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [(["a/b/model.bin"], "found b/"), (["whisper/model.bin", "README.md"], "found README.md, whisper/")],
+)
+def test_a_model_that_lies_deeper_is_not_called_an_empty_folder(names: list[str], found: str, tmp_path: Path) -> None:
+    archive = tmp_path / "model.tar"
+    archive.write_bytes(plain([(name, b"junk") for name in names]))
+    done = whisper_model("pull", archive, "--store", tmp_path / "store", "--json")
+    assert (done.exit_code, found in done.json["message"]) == (71, True)

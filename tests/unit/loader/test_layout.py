@@ -49,6 +49,7 @@ def test_only_what_the_model_needs_is_taken(present: set[str], form: ModelFormat
         ),
         ({"README.md", "flax_model.msgpack"}, "found README.md, flax_model.msgpack", "model.safetensors"),
         (set(), "the folder is empty", "model.safetensors"),
+        ({"whisper/", "README.md"}, "found README.md, whisper/", "at the top, or in one folder around them"),
     ],
 )
 def test_what_is_no_model_here_is_named_with_what_mends_it(present: set[str], what: str, mend: str) -> None:
