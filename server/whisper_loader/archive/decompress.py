@@ -1,5 +1,6 @@
 """Tells an archive's compression from its first bytes and takes it off; the border for what decompressors raise."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, cast
@@ -14,6 +15,12 @@ from whisper_loader.archive.tar import BLOCK, is_end, is_header
 from whisper_loader.errors import LoaderError
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# A frame that holds something else; pzstd begins its files with one.
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+# Descriptor and window of a frame: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1
+_WINDOW = re.compile(rb"\x28\xb5\x2f\xfd(.)(.)", re.DOTALL)
+_SINGLE_SEGMENT = 0x20
+_MAX_WINDOW = 1 << 27  # the library's own limit
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_READ_ON = 8 << 30
 # isal's stub calls its error class an exception.
@@ -50,17 +57,33 @@ def open_tar_stream(reader: SourceReader, *, may_be_empty: bool = False) -> Read
         LoaderError: UnsupportedFormat, saying what was found instead.
     """
     start = reader.peek(BLOCK)
-    if start.startswith(_ZSTD_MAGIC):
-        return _checked_start(
-            _Decompressed(FrameReader(reader, zstd.ZstdDecompressor)), "a zstd file", may_be_empty=may_be_empty
-        )
+    if start.startswith(_ZSTD_MAGIC) or _SKIPPABLE.match(start):
+        _check_window(start)
+        zstd_frames = FrameReader(reader, zstd.ZstdDecompressor)
+        return _checked_start(_Decompressed(zstd_frames), "a zstd file", may_be_empty=may_be_empty)
     if start.startswith(_GZIP_MAGIC):
-        return _checked_start(_Decompressed(FrameReader(reader, GzipDecoder)), "a gzip file", may_be_empty=may_be_empty)
+        # Tapes are padded with zeros.
+        gzip_frames = FrameReader(reader, GzipDecoder, padding=b"\0")
+        return _checked_start(_Decompressed(gzip_frames), "a gzip file", may_be_empty=may_be_empty)
     if is_header(start) or (may_be_empty and is_end(start)):
         return reader
     raise LoaderError(
         Reason.UNSUPPORTED_FORMAT, f"expected a .tar, .tar.zst or .tar.gz archive and found {_name(start)}"
     )
+
+
+def _check_window(start: bytes) -> None:
+    """Tell of a zstd frame that takes more memory than the library gives, in other words than damage."""
+    frame = _WINDOW.match(start)
+    if frame is None or frame[1][0] & _SINGLE_SEGMENT:
+        return
+    base, eighths = 1 << (10 + (frame[2][0] >> 3)), frame[2][0] & 7
+    if base + base // 8 * eighths > _MAX_WINDOW:
+        raise LoaderError(
+            Reason.UNSUPPORTED_FORMAT,
+            f"the archive was compressed with a zstd window of {base >> 20} MiB, and {_MAX_WINDOW >> 20} are the most "
+            "that is read: compress it again without --long, or with --long=27",
+        )
 
 
 class _Decompressed:

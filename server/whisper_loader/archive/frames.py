@@ -55,16 +55,17 @@ class GzipDecoder:
 
     @property
     def unused_data(self) -> bytes:
-        # Zeros may follow a member: tapes are padded with them.
-        return self._decoder.unused_data.lstrip(b"\0")
+        return self._decoder.unused_data
 
 
 class FrameReader:
     """The decompressed bytes of all frames."""
 
-    def __init__(self, reader: SourceReader, decoder: Callable[[], Decoder]) -> None:
+    def __init__(self, reader: SourceReader, decoder: Callable[[], Decoder], padding: bytes = b"") -> None:
+        """Read frames that `decoder` makes sense of; bytes that `padding` lists may stand between and behind them."""
         self._reader = reader
         self._new_decoder = decoder
+        self._padding = padding
         self._decoder: Decoder | None = None
         self._input = b""
 
@@ -86,9 +87,14 @@ class FrameReader:
     def _current_decoder(self) -> Decoder | None:
         """Return the decoder of the frame that is being read, or of the next; None when there is none."""
         if self._decoder is None:
-            self._input = self._input or self._reader.read(CHUNK)
+            self._pass_padding()
             self._decoder = self._new_decoder() if self._input else None
         return self._decoder
+
+    def _pass_padding(self) -> None:
+        self._input = self._input.lstrip(self._padding)
+        while not self._input and (data := self._reader.read(CHUNK)):
+            self._input = data.lstrip(self._padding)
 
     def _decode(self, decoder: Decoder, size: int) -> bytes:
         if decoder.needs_input and not self._input:

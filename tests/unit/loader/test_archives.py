@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import struct
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,41 @@ def test_several_frames_one_after_the_other_are_one_archive(compress: object, tm
     tar = plain(FILES)
     pull(compress(tar[:5000]) + compress(tar[5000:]), tmp_path)
     assert (tmp_path / "model.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("padding", [1, 1000, (3 << 20) + 7])
+def test_a_gzip_file_padded_as_tapes_are_is_whole(padding: int, tmp_path: Path) -> None:
+    tar = plain(FILES)
+    pull(gzip.compress(tar[:5000]) + bytes(padding) + gzip.compress(tar[5000:]) + bytes(padding), tmp_path)
+    assert (tmp_path / "model.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [4, 3 << 20])
+def test_what_zstd_says_to_skip_is_skipped_wherever_it_stands(size: int, tmp_path: Path) -> None:
+    """As pzstd, and the seekable form of zstd, write it."""
+    skipped = struct.pack("<II", 0x184D2A50, size) + bytes(size)
+    tar = plain(FILES)
+    pull(skipped + zstd.compress(tar[:5000]) + skipped + zstd.compress(tar[5000:]) + skipped, tmp_path)
+    assert (tmp_path / "model.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("window_log", [27, 28, 31])
+def test_a_window_that_takes_too_much_memory_is_not_called_damage(window_log: int, tmp_path: Path) -> None:
+    """What `zstd --long=31` makes."""
+    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: window_log})
+    content = compressor.compress(plain(FILES)) + compressor.flush()
+    if window_log == 27:
+        pull(content, tmp_path)
+        return
+    reason, message = reason_of(content, tmp_path)
+    assert reason is Reason.UNSUPPORTED_FORMAT
+    assert f"window of {1 << (window_log - 20)} MiB" in message
+    assert "--long=27" in message
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.zst"])
+def test_what_follows_the_archive_and_is_none_is_damage(suffix: str, tmp_path: Path) -> None:
+    assert reason_of(compressed(plain(FILES), suffix) + b"more", tmp_path)[0] is Reason.CHECKSUM_MISMATCH
 
 
 def test_a_tar_made_for_gnu_tars_record_size_is_read_to_its_end(tmp_path: Path) -> None:
