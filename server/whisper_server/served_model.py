@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from whisper_server.engine.interface import Task
+from whisper_server.engine.options import Task
 from whisper_server.errors import InvalidRequestError, NotFoundError
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from whisper_server.admission import Admission
 from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
 from whisper_server.audio.formats import EncodedAudio
-from whisper_server.engine.interface import Engine, Task, Transcription, TranscriptionRequest
+from whisper_server.engine.interface import Engine, Transcription, TranscriptionRequest
+from whisper_server.engine.options import Instructions
 from whisper_server.metrics import Metrics
 
 #: Requests whose audio is decoded, or being decoded, at a time: one at the model and the next. Decoded audio is large
@@ -18,13 +19,15 @@ _DECODED_AT_A_TIME = 2
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a front end asks for; the attributes are those of a TranscriptionRequest, its audio not yet decoded."""
+    """What a front end asks for.
+
+    Attributes:
+        audio: not yet decoded.
+        instructions: what to do with it.
+    """
 
     audio: EncodedAudio
-    language: str | None = None
-    task: Task = Task.TRANSCRIBE
-    hotwords: str | None = field(default=None, repr=False)
-    word_times: bool = False
+    instructions: Instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Transcriber:
                 decoding = time.monotonic()
                 samples = await self._decode(job.audio)
                 decode_seconds = time.monotonic() - decoding
-                transcription = await self._engine.transcribe(_request(job, samples))
+                transcription = await self._engine.transcribe(TranscriptionRequest(samples, job.instructions))
         outcome = Outcome(transcription, len(samples) / SAMPLE_RATE)
         self._count(outcome, time.monotonic() - began - decode_seconds)
         return outcome
@@ -80,7 +83,3 @@ class Transcriber:
         self._metrics.audio_seconds.inc(outcome.audio_seconds)
         self._metrics.inference_seconds.inc(inference_seconds)
         self._metrics.queue_wait_seconds.observe(max(0.0, seconds_undecoded - inference_seconds))
-
-
-def _request(job: Job, samples: Samples) -> TranscriptionRequest:
-    return TranscriptionRequest(samples, job.language, job.task, job.hotwords, job.word_times)

@@ -7,6 +7,7 @@ from importlib import resources
 from whisper_server.audio.decode import DecodeLimits, decode
 from whisper_server.audio.formats import EncodedAudio
 from whisper_server.engine.interface import Engine, Transcription, TranscriptionRequest
+from whisper_server.engine.options import Instructions
 
 #: 1.5 s of speech, made for this project with a speech synthesiser: tests/fixtures/recordings/en-00.flac.
 _CLIP = "warm_up.flac"
@@ -21,4 +22,4 @@ async def warm_up(engine: Engine, *, word_times: bool) -> Transcription:
     """
     clip = resources.files("whisper_server").joinpath(_CLIP).read_bytes()
     samples = await asyncio.to_thread(decode, EncodedAudio(clip), DecodeLimits(max_seconds=60), threading.Event())
-    return await engine.transcribe(TranscriptionRequest(samples, word_times=word_times))
+    return await engine.transcribe(TranscriptionRequest(samples, Instructions(word_times=word_times)))

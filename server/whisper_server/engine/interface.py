@@ -1,17 +1,10 @@
 """What front ends know of a model: a request in, a transcription out."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from whisper_server.audio.decode import Samples
-
-
-class Task(StrEnum):
-    """What is written: the words as spoken, or their English."""
-
-    TRANSCRIBE = "transcribe"
-    TRANSLATE = "translate"
+from whisper_server.engine.options import Instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +13,11 @@ class TranscriptionRequest:
 
     Attributes:
         samples: mono, 16 kHz.
-        language: Whisper's code, one that the model knows; None to detect it.
-        task: whether to translate.
-        hotwords: phrases that the model should expect; None for none.
-        word_times: whether to find each word's times.
+        instructions: what to do with it.
     """
 
     samples: Samples = field(repr=False)
-    language: str | None = None
-    task: Task = Task.TRANSCRIBE
-    hotwords: str | None = field(default=None, repr=False)
-    word_times: bool = False
+    instructions: Instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +41,10 @@ class Segment:
         mean_log_probability: of its tokens, natural logarithm.
         tokens: how many; the weight of the mean.
         words: empty unless asked for.
+        no_speech_probability: that nothing was said in the window of the segment, as the model sees it.
+        compression_ratio: of the text; a loop compresses well.
+        temperature: the one at which the text passed, or the last one tried.
+        alternatives: further hypotheses, best first, when more than one was asked for.
     """
 
     text: str
@@ -62,6 +53,10 @@ class Segment:
     mean_log_probability: float
     tokens: int
     words: tuple[Word, ...] = ()
+    no_speech_probability: float = 0.0
+    compression_ratio: float = 1.0
+    temperature: float = 0.0
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +67,13 @@ class Transcription:
         language: Whisper's code: the one asked for, or the one detected.
         segments: in order of time; none for silence.
         inference_seconds: time that the model worked for it.
+        language_probability: that it is this language; 1 for the one asked for.
     """
 
     language: str
     segments: tuple[Segment, ...]
     inference_seconds: float
+    language_probability: float = 1.0
 
 
 class Engine(Protocol):

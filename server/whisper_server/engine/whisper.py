@@ -1,5 +1,6 @@
 """The engine on faster-whisper and CTranslate2: one request at a time."""
 
+import dataclasses
 import logging
 import os
 import threading
@@ -13,9 +14,8 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from whisper_server.engine import interface
 from whisper_server.engine.devices import choose_compute_type, choose_device, supported_compute_types, usable_cpus
 from whisper_server.engine.interface import EngineError, Segment, Transcription, TranscriptionRequest, Word
+from whisper_server.engine.options import Instructions
 from whisper_server.engine.worker import OneAtATime
-
-_BEAM_SIZE = 5
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +66,7 @@ class WhisperEngine(interface.Engine):
         began = time.monotonic()
         # One for each request: it keeps the time of the last word, and would take a given-up request's to the next.
         found, info = BatchedInferencePipeline(self._model).transcribe(
-            request.samples,
-            language=request.language,
-            task=request.task.value,
-            hotwords=request.hotwords,
-            word_timestamps=request.word_times,
-            beam_size=_BEAM_SIZE,
-            temperature=0.0,
-            batch_size=1,
-            vad_filter=True,
+            request.samples, batch_size=1, **_arguments(request.instructions)
         )
         segments = []
         for segment in found:  # Each step is one window's work.
@@ -82,7 +74,33 @@ class WhisperEngine(interface.Engine):
                 break
             if segment.text.strip():
                 segments.append(_segment(segment))
-        return Transcription(info.language, tuple(segments), time.monotonic() - began)
+        return Transcription(
+            info.language, tuple(segments), time.monotonic() - began, language_probability=info.language_probability
+        )
+
+
+def _arguments(instructions: Instructions) -> dict[str, Any]:
+    decoding, context = instructions.decoding, instructions.context
+    return {
+        "language": instructions.language,
+        "task": instructions.task.value,
+        "multilingual": instructions.multilingual,
+        "initial_prompt": context.initial_prompt,
+        "hotwords": context.hotwords,
+        "word_timestamps": instructions.word_times,
+        "beam_size": decoding.beam_size,
+        "patience": decoding.patience,
+        "length_penalty": decoding.length_penalty,
+        "repetition_penalty": decoding.repetition_penalty,
+        "no_repeat_ngram_size": decoding.no_repeat_ngram_size,
+        "temperature": decoding.temperatures[0],
+        "suppress_blank": decoding.suppress_blank,
+        "suppress_tokens": list(decoding.suppress_tokens),
+        "without_timestamps": not decoding.timestamps,
+        "max_new_tokens": decoding.max_new_tokens,
+        "vad_filter": True,
+        "vad_parameters": None if instructions.vad is None else dataclasses.asdict(instructions.vad),
+    }
 
 
 def _load(path: Path, device: str, compute_types: tuple[str, ...], threads: int) -> WhisperModel:
@@ -114,4 +132,7 @@ def _segment(segment: Any) -> Segment:
         mean_log_probability=segment.avg_logprob,
         tokens=len(segment.tokens) + 1,  # faster-whisper's mean counts the end of text.
         words=tuple(Word(word.word, word.start, word.end, word.probability) for word in segment.words or ()),
+        no_speech_probability=segment.no_speech_prob,
+        compression_ratio=segment.compression_ratio,
+        temperature=segment.temperature,
     )

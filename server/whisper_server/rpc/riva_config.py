@@ -8,7 +8,7 @@ from typing import Any
 from riva.client.proto.riva_audio_pb2 import AudioEncoding
 
 from whisper_server.audio.formats import EncodedAudio, Encoding
-from whisper_server.engine.interface import Task
+from whisper_server.engine.options import Context, Instructions, Task
 from whisper_server.errors import InvalidRequestError
 from whisper_server.languages import whisper_language
 from whisper_server.served_model import ServedModel
@@ -42,13 +42,13 @@ def read_config(config: Any, audio: bytes, model: ServedModel) -> Job:
     model.check_task(task)
     if config.enable_word_time_offsets:
         model.check_word_times()
-    return Job(
-        audio=_read_audio(config, audio),
+    instructions = Instructions(
         language=whisper_language(config.language_code, model.languages),
         task=task,
-        hotwords=_read_hotwords(config.speech_contexts),
         word_times=config.enable_word_time_offsets,
+        context=Context(hotwords=_read_hotwords(config.speech_contexts)),
     )
+    return Job(_read_audio(config, audio), instructions)
 
 
 def _refuse(config: Any) -> None:

@@ -14,7 +14,8 @@ from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.waiting import until
 from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
 from whisper_server.audio.formats import EncodedAudio
-from whisper_server.engine.interface import EngineError, Task, TranscriptionRequest
+from whisper_server.engine.interface import EngineError, TranscriptionRequest
+from whisper_server.engine.options import Context, Instructions, Task
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.warm_up import warm_up
 
@@ -39,7 +40,7 @@ async def text(engine: WhisperEngine, request: TranscriptionRequest) -> str:
 
 async def test_every_recording_is_transcribed_in_its_language(engine: WhisperEngine) -> None:
     for name in ENGLISH + KOREAN:
-        heard = await engine.transcribe(TranscriptionRequest(recording(name)))
+        heard = await engine.transcribe(TranscriptionRequest(recording(name), Instructions()))
         assert heard.language == name[:2]
         assert "".join(segment.text for segment in heard.segments).strip() == spoken_text(name)
         assert heard.inference_seconds > 0
@@ -47,19 +48,21 @@ async def test_every_recording_is_transcribed_in_its_language(engine: WhisperEng
 
 
 async def test_korean_is_translated(engine: WhisperEngine) -> None:
-    translated = await text(engine, TranscriptionRequest(recording("ko-01.flac"), language="ko", task=Task.TRANSLATE))
+    translated = await text(
+        engine, TranscriptionRequest(recording("ko-01.flac"), Instructions(language="ko", task=Task.TRANSLATE))
+    )
     assert translated.strip() == spoken_text("ko-01.flac", "english")
 
 
 async def test_the_language_given_is_the_one_written(engine: WhisperEngine) -> None:
-    heard = await engine.transcribe(TranscriptionRequest(recording("en-00.flac"), language="ko"))
+    heard = await engine.transcribe(TranscriptionRequest(recording("en-00.flac"), Instructions(language="ko")))
     assert heard.language == "ko"
     assert "".join(segment.text for segment in heard.segments).strip() != spoken_text("en-00.flac")
 
 
 async def test_words_have_times_in_order_within_the_recording(engine: WhisperEngine) -> None:
     samples = recording("en-02.flac")
-    heard = await engine.transcribe(TranscriptionRequest(samples, language="en", word_times=True))
+    heard = await engine.transcribe(TranscriptionRequest(samples, Instructions(language="en", word_times=True)))
     words = [word for segment in heard.segments for word in segment.words]
     assert "".join(word.text for word in words).strip() == spoken_text("en-02.flac")
     edges = [edge for word in words for edge in (word.start, word.end)]
@@ -70,14 +73,14 @@ async def test_words_have_times_in_order_within_the_recording(engine: WhisperEng
 
 
 async def test_words_have_no_times_unless_asked_for(engine: WhisperEngine) -> None:
-    heard = await engine.transcribe(TranscriptionRequest(recording("en-02.flac")))
+    heard = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), Instructions()))
     assert [segment.words for segment in heard.segments] == [()]
 
 
 async def test_pauses_are_left_out_and_times_stay_those_of_the_recording(engine: WhisperEngine) -> None:
     pause = np.zeros(SAMPLE_RATE * 40, np.float32)
     samples = np.concatenate([recording("en-02.flac"), pause, recording("en-05.flac")])
-    heard = await engine.transcribe(TranscriptionRequest(samples, language="en", word_times=True))
+    heard = await engine.transcribe(TranscriptionRequest(samples, Instructions(language="en", word_times=True)))
     words = [word for segment in heard.segments for word in segment.words]
     assert "".join(word.text for word in words if word.end < 20).strip() == spoken_text("en-02.flac")
     assert "".join(word.text for word in words if word.start > 40).strip() == spoken_text("en-05.flac")
@@ -85,7 +88,7 @@ async def test_pauses_are_left_out_and_times_stay_those_of_the_recording(engine:
 
 async def test_long_speech_is_cut_into_windows(engine: WhisperEngine) -> None:
     samples = np.concatenate([recording(name) for name in ENGLISH] * 5)
-    heard = await engine.transcribe(TranscriptionRequest(samples, language="en"))
+    heard = await engine.transcribe(TranscriptionRequest(samples, Instructions(language="en")))
     assert len(heard.segments) > len(samples) / SAMPLE_RATE / 30
     assert all(segment.end - segment.start <= 30 for segment in heard.segments)
     starts = [segment.start for segment in heard.segments]
@@ -94,18 +97,20 @@ async def test_long_speech_is_cut_into_windows(engine: WhisperEngine) -> None:
 
 @pytest.mark.parametrize("samples", [np.zeros(SAMPLE_RATE * 2, np.float32), np.zeros(1, np.float32)])
 async def test_silence_has_no_segments(engine: WhisperEngine, samples: Samples) -> None:
-    assert (await engine.transcribe(TranscriptionRequest(samples))).segments == ()
+    assert (await engine.transcribe(TranscriptionRequest(samples, Instructions()))).segments == ()
 
 
 async def test_hotwords_reach_the_model(engine: WhisperEngine) -> None:
-    plain = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), language="en"))
-    hinted = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), language="en", hotwords="radio"))
+    plain = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), Instructions(language="en")))
+    hinted = await engine.transcribe(
+        TranscriptionRequest(recording("en-02.flac"), Instructions(language="en", context=Context(hotwords="radio")))
+    )
     assert plain.segments[0].mean_log_probability != hinted.segments[0].mean_log_probability
 
 
 async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngine) -> None:
     samples = np.concatenate([recording(name) for name in ENGLISH] * 4)
-    working = asyncio.create_task(engine.transcribe(TranscriptionRequest(samples)))
+    working = asyncio.create_task(engine.transcribe(TranscriptionRequest(samples, Instructions())))
     turns = 0
     while not working.done():
         await asyncio.sleep(0.01)
@@ -117,7 +122,7 @@ async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngin
 async def test_a_cancelled_request_leaves_the_model_before_its_next_window(
     engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = TranscriptionRequest(np.concatenate([recording(name) for name in ENGLISH] * 20), language="en")
+    long = TranscriptionRequest(np.concatenate([recording(name) for name in ENGLISH] * 20), Instructions(language="en"))
     windows = note_calls(monkeypatch, BatchedInferencePipeline, "forward")
     await engine.transcribe(long)
     in_all = len(windows)
@@ -125,7 +130,7 @@ async def test_a_cancelled_request_leaves_the_model_before_its_next_window(
     given_up = asyncio.create_task(engine.transcribe(long))
     await until(lambda: windows)
     given_up.cancel()
-    await engine.transcribe(TranscriptionRequest(np.zeros(1, np.float32), language="en"))
+    await engine.transcribe(TranscriptionRequest(np.zeros(1, np.float32), Instructions(language="en")))
     assert len(windows) <= in_all / 2
 
 
@@ -134,10 +139,12 @@ async def test_a_cancelled_request_leaves_no_trace_in_the_words_of_the_next(
 ) -> None:
     samples = np.concatenate([recording(name) for name in ENGLISH] * 10)
     timings = note_calls(monkeypatch, WhisperModel, "add_word_timestamps")
-    given_up = asyncio.create_task(engine.transcribe(TranscriptionRequest(samples, language="en", word_times=True)))
+    given_up = asyncio.create_task(
+        engine.transcribe(TranscriptionRequest(samples, Instructions(language="en", word_times=True)))
+    )
     await until(lambda: len(timings) > 1)
     given_up.cancel()
-    await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), language="en", word_times=True))
+    await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), Instructions(language="en", word_times=True)))
     last_speech_timestamp = timings[-1][-1]
     assert last_speech_timestamp == 0, "no word was heard before the recording's first"
 

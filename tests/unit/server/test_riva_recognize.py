@@ -111,7 +111,7 @@ async def test_messages_of_many_mebibytes_are_taken(served: Served) -> None:
 )
 async def test_language_tags_become_whispers_codes(served: Served, sent: str, meant: str | None) -> None:
     await served.recognize(language_code=sent)
-    assert served.engine.requests[0].language == meant
+    assert served.engine.requests[0].instructions.language == meant
 
 
 async def test_a_language_that_the_model_does_not_know_is_refused_with_those_it_knows(served: Served) -> None:
