@@ -178,11 +178,18 @@ def parse_source(text: str) -> Source:
     return parse(text)
 
 
+def _told(text: str) -> str:
+    """Return `text` as an error may repeat it: nothing before an @, where people write credentials."""
+    scheme, _, rest = text.partition("://")
+    _, at, public = rest.rpartition("@")
+    return f"{scheme}://…@{public}" if at else text
+
+
 def _split(text: str) -> SplitResult:
     try:
         return urlsplit(text)
     except ValueError as error:
-        raise SourceURIError(f"{text}: not a URI") from error
+        raise SourceURIError(f"{_told(text)}: not a URI") from error
 
 
 def _bucket_and_name(text: str, parts: SplitResult) -> tuple[str, str]:
@@ -190,10 +197,11 @@ def _bucket_and_name(text: str, parts: SplitResult) -> tuple[str, str]:
         raise SourceURIError(f"{parts.scheme}:// and a bucket hold no credentials: give them in a Secret")
     bucket, name = parts.netloc, unquote(parts.path).removeprefix("/")
     if not _BUCKET.fullmatch(bucket):
-        raise SourceURIError(f"{text}: {bucket!r} is not a bucket's name")
+        raise SourceURIError(f"{_told(text)}: that is not a bucket's name")
     if not name:
         raise SourceURIError(
-            f"{text}: expected {parts.scheme}://bucket/key, or {parts.scheme}://bucket/prefix/ for the files below it"
+            f"{_told(text)}: expected {parts.scheme}://bucket/key, "
+            f"or {parts.scheme}://bucket/prefix/ for the files below it"
         )
     return bucket, name
 
@@ -201,35 +209,37 @@ def _bucket_and_name(text: str, parts: SplitResult) -> tuple[str, str]:
 def _parse_s3(text: str) -> S3Source:
     parts = _split(text)
     if parts.fragment:
-        raise SourceURIError(f"{text}: write # in a key as %23")
+        raise SourceURIError(f"{_told(text)}: write # in a key as %23")
     bucket, key = _bucket_and_name(text, parts)
     query = parse_qs(parts.query, keep_blank_values=True)
     version_id = query.pop("versionId", [None])[0]
     if query or version_id == "":
-        raise SourceURIError(f"{text}: only ?versionId=… may follow the key (write ? in a key as %3F)")
+        raise SourceURIError(f"{_told(text)}: only ?versionId=… may follow the key (write ? in a key as %3F)")
     source = S3Source(bucket, key, version_id)
     if source.is_prefix and version_id is not None:
-        raise SourceURIError(f"{text}: a prefix has no versionId")
+        raise SourceURIError(f"{_told(text)}: a prefix has no versionId")
     return source
 
 
 def _parse_gcs(text: str) -> GCSSource:
     parts = _split(text)
     if parts.query:
-        raise SourceURIError(f"{text}: write ? in an object's name as %3F")
+        raise SourceURIError(f"{_told(text)}: write ? in an object's name as %3F")
     bucket, name = _bucket_and_name(text, parts)
     source = GCSSource(bucket, name, parts.fragment or None)
     if source.generation is not None and not _GENERATION.fullmatch(source.generation):
-        raise SourceURIError(f"{text}: a generation is a number (write # in an object's name as %23)")
+        raise SourceURIError(f"{_told(text)}: a generation is a number (write # in an object's name as %23)")
     if source.is_prefix and source.generation is not None:
-        raise SourceURIError(f"{text}: a prefix has no generation")
+        raise SourceURIError(f"{_told(text)}: a prefix has no generation")
     return source
 
 
 def _parse_google_drive(text: str) -> GoogleDriveSource:
     file_id = text.split("://", 1)[1]
     if not _FILE_ID.fullmatch(file_id):
-        raise SourceURIError(f"{text}: expected gdrive://FILEID, the id between /d/ and /view in the file's link")
+        raise SourceURIError(
+            f"{_told(text)}: expected gdrive://FILEID, the id between /d/ and /view in the file's link"
+        )
     return GoogleDriveSource(file_id)
 
 
@@ -237,9 +247,9 @@ def _parse_hugging_face(text: str) -> HuggingFaceSource:
     repo, _, revision = text.split("://", 1)[1].partition("@")
     source = HuggingFaceSource(repo, revision or DEFAULT_REVISION)
     if not _REPO.fullmatch(source.repo):
-        raise SourceURIError(f"{text}: expected hf://organisation/name@revision")
+        raise SourceURIError(f"{_told(text)}: expected hf://organisation/name@revision")
     if not _REVISION.fullmatch(source.revision) or ".." in source.revision:
-        raise SourceURIError(f"{text}: {source.revision!r} is not a branch, tag or commit")
+        raise SourceURIError(f"{_told(text)}: what follows @ is not a branch, tag or commit")
     return source
 
 
@@ -250,12 +260,12 @@ def _parse_oci(text: str) -> OCISource:
     name, _, tag = name.partition(":")
     reference = digest if at else tag or DEFAULT_TAG
     if not _REGISTRY.fullmatch(registry) or not _OCI_NAME.fullmatch(name) or len(name) > _MAX_OCI_NAME:
-        raise SourceURIError(f"{text}: expected oci://registry/name:tag#path, or @sha256:… in place of the tag")
+        raise SourceURIError(f"{_told(text)}: expected oci://registry/name:tag#path, or @sha256:… in place of the tag")
     if not (_OCI_DIGEST if at else _OCI_TAG).fullmatch(reference):
-        raise SourceURIError(f"{text}: {reference!r} is neither a tag nor a digest like sha256:…")
+        raise SourceURIError(f"{_told(text)}: what follows the name is neither a tag nor a digest like sha256:…")
     path = unquote(path).strip("/")
     if ".." in path.split("/"):
-        raise SourceURIError(f"{text}: the path after # may not climb with ..")
+        raise SourceURIError(f"{_told(text)}: the path after # may not climb with ..")
     return OCISource(registry, name, reference, path)
 
 
@@ -266,11 +276,10 @@ def _parse_http(text: str) -> HTTPSource:
     try:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise SourceURIError(f"{parts.netloc} is not a host with a port") from error
+        raise SourceURIError("the URL's host is not a host with a port") from error
     if not host or parts.fragment or " " in text:
-        raise SourceURIError(
-            f"expected a URL like https://host/model.tar.zst, without spaces and #, for {host or 'one without a host'}"
-        )
+        told_host = "one with @" if "@" in text else host or "one without a host"
+        raise SourceURIError(f"expected a URL like https://host/model.tar.zst, without spaces and #, for {told_host}")
     return HTTPSource(text)
 
 
@@ -279,7 +288,7 @@ def _parse_file(text: str) -> FileSource:
     if "\0" in unquote(parts.path):
         raise SourceURIError("a path holds no NUL")
     if parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
-        raise SourceURIError(f"{text}: expected file:///absolute/path (write ? and # in a path as %3F and %23)")
+        raise SourceURIError(f"{_told(text)}: expected file:///absolute/path (write ? and # in a path as %3F and %23)")
     return FileSource(PurePosixPath(unquote(parts.path)))
 
 

@@ -1,5 +1,6 @@
 """Source URIs come back as they were read, and what is none is refused with what was expected."""
 
+import re
 from contextlib import suppress
 from pathlib import PurePosixPath
 
@@ -142,3 +143,20 @@ def test_what_is_no_source_is_refused_with_what_was_expected(text: str, message:
 def test_what_may_be_a_signature_is_not_shown() -> None:
     assert shown(parse_source("https://host/a.tar?X-Signature=1")) == "https://host/a.tar"
     assert shown(parse_source("s3://models/a.tar?versionId=1")) == "s3://models/a.tar?versionId=1"
+
+
+@given(
+    scheme=st.sampled_from(["s3", "gs", "gdrive", "hf", "oci", "https", "file"]),
+    user=st.text("ABCDEFGH", min_size=8, max_size=12),
+    secret=st.text("STUVWXYZ/+=.:#?%@", min_size=8, max_size=30),
+    rest=st.sampled_from(
+        ["bucket/key#x", "bucket/key?x", "registry.example.com/name:tag", "host y", "host:port/a", ""]
+    ),
+)
+def test_credentials_in_a_uri_are_never_repeated(scheme: str, user: str, secret: str, rest: str) -> None:
+    try:
+        parse_source(f"{scheme}://{user}:{secret}@{rest}")
+    except SourceURIError as error:
+        assert user not in str(error)
+        pieces = re.findall("[S-Z]{3,}", secret)
+        assert not [piece for piece in pieces if piece in str(error)]
