@@ -17,7 +17,7 @@ demo: setup ## From kubectl apply to a transcript on a real Kubernetes (root; CL
 	@$(BIN)/python -m tests.demo
 
 test: setup ## Every check and every test layer: what CI runs (root)
-	@$(MAKE) --no-print-directory check layers e2e
+	@$(MAKE) --no-print-directory check layers
 
 ##@ Setting up
 .PHONY: setup requirements clean
@@ -43,7 +43,7 @@ clean: cluster-down ## Remove the environment and what was built here (the machi
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 ##@ Checking
-.PHONY: check format unit integration e2e
+.PHONY: check format unit integration e2e layers
 check: setup ## Style, types, layers
 	@$(BIN)/ruff format --check --quiet --no-cache . || { echo "check: run make format"; exit 1; }
 	@$(BIN)/ruff check --quiet --no-cache .
@@ -60,10 +60,10 @@ unit: setup ## Pure code, the small model, loopback servers
 integration: setup ## The operator against a real API server and controller manager
 	@$(BIN)/python -m pytest tests/integration $(WORKERS)
 
-# Many integration tests wait for an API server, while unit tests compute: together they take half the time.
-.PHONY: layers
-layers: setup
-	@$(BIN)/python -m pytest tests/integration tests/unit -n 4 --dist loadfile
+# The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile. The clusters' groups
+# come first and take four of the workers (tests/e2e/conftest.py).
+layers: setup ## All three layers side by side (root)
+	@$(BIN)/python -m pytest tests/e2e tests/integration tests/unit -n 6 --no-loadscope-reorder
 
 e2e: setup ## The whole way on a real kubelet (root)
 	@$(BIN)/python -m pytest tests/e2e -n 3

@@ -16,7 +16,7 @@ from tests.support.release import VERSION
 from tests.support.s3 import S3Server
 
 # Each group has a worker, and so a cluster, to itself; tests mostly wait, so that there may be more of them than cores.
-# The modules that are not named here share one. The first two start clusters of their own.
+# The modules of this folder that are not named here share one. The first two start clusters of their own.
 GROUPS = {"test_cluster.py": "clusters", "test_demo.py": "demo", "test_bad_input.py": "bad-input"}
 SHARED = "shared"
 OPERATOR_NAMESPACE = "whisper-operator"
@@ -24,13 +24,14 @@ BUCKET = "models"
 
 
 class OneWorkerPerGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
-    """Hands each group of tests to one worker, whole.
+    """Hands each group of tests, or file of another folder, to one worker, whole.
 
     Marks of `xdist_group` should do this, but xdist 3.8 writes them into an attribute that pytest 9.2 no longer reads.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return GROUPS.get(PurePath(nodeid.partition("::")[0]).name, SHARED)
+        file = PurePath(nodeid.partition("::")[0])
+        return GROUPS.get(file.name, SHARED) if file.parent.name == "e2e" else str(file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerPerGroup:

@@ -54,7 +54,7 @@ def cluster(own_cache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_pods_of_both_nodes_and_the_host_reach_a_service(cluster: Cluster) -> None:
     url = f"http://{cluster.kubectl.get('service', 'one')['spec']['clusterIP']}"
     for talks in (lambda: fetch(url), lambda: talk(cluster, "one", url), lambda: talk(cluster, "two", url)):
-        assert once_programmed(talks) == "I am one"
+        assert once_noticed(talks) == "I am one"
 
 
 def test_pods_reach_the_other_node_s_pods_and_the_host(cluster: Cluster) -> None:
@@ -98,7 +98,8 @@ def test_containers_outlive_containerd_and_are_found_again(cluster: Cluster) -> 
     cluster.nodes[0].kill_containerd()
     assert fetch(pod_url(cluster, "one")) == "I am one"
     cluster.nodes[0].start_containerd()
-    assert talk(cluster, "one", pod_url(cluster, "one")) == "I am one"
+    url = pod_url(cluster, "one")
+    assert once_noticed(lambda: talk(cluster, "one", url)) == "I am one"
 
 
 def test_a_node_without_kubelet_becomes_not_ready_and_comes_back(cluster: Cluster) -> None:
@@ -220,8 +221,11 @@ def fetch(url: str, *, seconds: float = 10) -> str:
     return content.decode()
 
 
-def once_programmed(talks: Callable[[], str]) -> str:
-    """What `talks` hears; a pod may be Ready a moment before the nodes' proxies know."""
+def once_noticed(talks: Callable[[], str]) -> str:
+    """What `talks` hears once the nodes have noticed a change.
+
+    A pod may be Ready a moment before the nodes' proxies know, and kubelet dials a new containerd after a pause.
+    """
     deadline = time.monotonic() + 10
     while True:
         try:

@@ -8,9 +8,10 @@ from pathlib import Path
 from tests.cluster.cache import cache_dir
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import Process, marked
-from tests.cluster.slots import slot_of, taken_slots
+from tests.cluster.slots import SLOTS, Slot, slot_of, taken_slots
 
 CGROUPS = Path("/sys/fs/cgroup")
+SLOT_NAMES = frozenset(Slot(number).name for number in range(SLOTS))
 # Where node_init.sh mounts, and kubelet and containerd by default.
 NODE_MOUNTS = ("/run", "/var/run", "/var/lib", "/var/log", "/proc", "/sys")
 # Each prints one thing a line.
@@ -51,11 +52,16 @@ def _could_be_ours(mount: str) -> bool:
 
 
 def _cgroups() -> Iterator[str]:
-    """All cgroups but those of pods: a running kubelet removes the ones of finished pods when it comes to it."""
+    """Two levels of all cgroups, and below them the clusters' own but for those of pods.
+
+    A running kubelet removes the ones of finished pods when it comes to it, and what else runs on the machine makes and
+    removes some below its own.
+    """
     # os.walk passes over what another cluster removes meanwhile; Path.rglob fails on it.
     for folder, inner, _ in os.walk(CGROUPS):
         yield folder
-        if Path(folder).name == "kubepods":
+        parts = Path(folder).relative_to(CGROUPS).parts
+        if len(parts) > 1 and (parts[-1] == "kubepods" or parts[1] not in SLOT_NAMES):
             inner.clear()
 
 
