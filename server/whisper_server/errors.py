@@ -1,10 +1,14 @@
 """What can go wrong with a request, in words of no protocol: each front end maps these to its own codes.
 
 RequestError
-├── InvalidRequestError   the request can never succeed as it is
-├── NotFoundError         it names something that is not here
-├── UnsupportedError      it asks for a call that is not served
-└── OverloadedError       it may succeed later
+├── InvalidRequestError    the request can never succeed as it is
+├── TooLargeError          it holds more than a request may
+├── NotFoundError          it names something that is not here
+├── UnauthenticatedError   it brings no token that is known here
+├── UnsupportedError       it asks for a call that is not served
+├── ExpiredError           its deadline passed, or it kept the server waiting too long
+├── OverloadedError        it may succeed later
+└── UnavailableError       it may succeed elsewhere: this server ends, or its device is broken
 """
 
 
@@ -16,12 +20,24 @@ class InvalidRequestError(RequestError):
     """The request can never succeed as it is."""
 
 
+class TooLargeError(RequestError):
+    """The request holds more than one may."""
+
+
 class NotFoundError(RequestError):
     """The request names something that is not here."""
 
 
+class UnauthenticatedError(RequestError):
+    """The request brings no token that is known here."""
+
+
 class UnsupportedError(RequestError):
     """The call is part of the protocol and is not served."""
+
+
+class ExpiredError(RequestError):
+    """The request's deadline passed, or it kept the server waiting for longer than it may."""
 
 
 class OverloadedError(RequestError):
@@ -34,3 +50,7 @@ class OverloadedError(RequestError):
     def __init__(self, message: str, retry_after_seconds: float) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableError(RequestError):
+    """This server cannot serve the request, another one may."""

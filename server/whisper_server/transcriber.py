@@ -1,20 +1,37 @@
-"""The way of every request, whatever protocol it came by: admit, decode, transcribe, count."""
+"""The way of every recording, whatever protocol it came by: admit, decode, transcribe, count."""
 
-import asyncio
-import threading
-import time
-from dataclasses import dataclass
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from dataclasses import dataclass, field
 
 from whisper_server.admission import Admission
-from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
-from whisper_server.audio.formats import EncodedAudio
-from whisper_server.engine.interface import Engine, Transcription, TranscriptionRequest
+from whisper_server.audio.decode import DecodeLimits
+from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.samples import SAMPLE_RATE, Samples
+from whisper_server.audio.stream import decoded
+from whisper_server.audio.windows import first_window
+from whisper_server.engine.interface import (
+    Caller,
+    Engine,
+    LanguageFound,
+    Transcription,
+    TranscriptionRequest,
+    Update,
+    WindowRequest,
+    collect,
+)
 from whisper_server.engine.options import Instructions
+from whisper_server.engine.schedule.errors import (
+    BrokenRunnerError,
+    QueueFullError,
+    RowExpiredError,
+    SchedulerClosedError,
+)
+from whisper_server.errors import ExpiredError, OverloadedError, UnavailableError
 from whisper_server.metrics import Metrics
 
-#: Requests whose audio is decoded, or being decoded, at a time: one at the model and the next. Decoded audio is large
-#: (an hour is 230 MB), so the others wait as they came.
-_DECODED_AT_A_TIME = 2
+#: About the time of a few short clips; clients add their own backoff.
+_RETRY_AFTER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +39,24 @@ class Job:
     """What a front end asks for.
 
     Attributes:
-        audio: not yet decoded.
-        instructions: what to do with it.
+        chunks: the bytes of the audio, in order, as they come.
+        hint: what the client says of them.
+        instructions: what to do with them.
+        deadline: `time.monotonic()` after which the answer is worth nothing; None for never.
     """
 
-    audio: EncodedAudio
+    chunks: AsyncIterable[bytes] = field(repr=False)
+    hint: AudioHint
     instructions: Instructions
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a front end gets.
+    """All that came of a job.
 
     Attributes:
+        transcription: what was said.
         audio_seconds: length of the audio.
     """
 
@@ -42,44 +64,93 @@ class Outcome:
     audio_seconds: float
 
 
+class Hearing:
+    """A job at work.
+
+    Attributes:
+        updates: what is said, as it is heard; once only.
+    """
+
+    def __init__(self, updates: AsyncIterator[Update], audio: "_Meter") -> None:
+        self.updates = updates
+        self._audio = audio
+
+    @property
+    def audio_seconds(self) -> float:
+        """Return how much of the audio has been decoded so far."""
+        return self._audio.seconds
+
+
 class Transcriber:
-    """Brings jobs to the engine."""
+    """Brings jobs to the engine.
+
+    Every call raises OverloadedError before anything is done when there is no room, InvalidRequestError when the audio
+    cannot be decoded, ExpiredError and UnavailableError. Cancelling the caller ends the work for it.
+    """
 
     def __init__(self, engine: Engine, admission: Admission, limits: DecodeLimits, metrics: Metrics) -> None:
         self._engine = engine
         self._admission = admission
         self._limits = limits
         self._metrics = metrics
-        self._decoded = asyncio.Semaphore(_DECODED_AT_A_TIME)
+
+    @contextlib.asynccontextmanager
+    async def transcribing(self, job: Job) -> AsyncGenerator[Hearing, None]:
+        """Hold a place for `job`, and give what is said in it, piece by piece."""
+        caller = Caller(object(), job.deadline)
+        async with self._hearing(job) as audio:
+            request = TranscriptionRequest(audio.blocks, job.instructions, caller)
+            async with contextlib.aclosing(self._engine.transcribe(request)) as updates:
+                yield Hearing(updates, audio)
 
     async def transcribe(self, job: Job) -> Outcome:
-        """Return what is said in `job`; cancelling the caller ends the work for it.
+        """Return all that is said in `job`."""
+        async with self.transcribing(job) as hearing:
+            transcription = await collect(hearing.updates)
+            return Outcome(transcription, hearing.audio_seconds)
 
-        Raises:
-            OverloadedError: before anything is done, when too many are waiting.
-            InvalidRequestError: when the audio cannot be decoded.
-        """
-        began = time.monotonic()
-        with self._admission.admit():
-            async with self._decoded:
-                decoding = time.monotonic()
-                samples = await self._decode(job.audio)
-                decode_seconds = time.monotonic() - decoding
-                transcription = await self._engine.transcribe(TranscriptionRequest(samples, job.instructions))
-        outcome = Outcome(transcription, len(samples) / SAMPLE_RATE)
-        self._count(outcome, time.monotonic() - began - decode_seconds)
-        return outcome
+    async def detect_language(self, job: Job) -> LanguageFound:
+        """Return the language of the first 30 s of `job`."""
+        async with self._hearing(job) as audio:
+            window = await first_window(audio.blocks)
+            request = WindowRequest(window, job.instructions, Caller(object(), job.deadline))
+            return await self._engine.detect_language(request)
 
-    async def _decode(self, audio: EncodedAudio) -> Samples:
-        cancelled = threading.Event()
-        try:
-            return await asyncio.to_thread(decode, audio, self._limits, cancelled)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+    @contextlib.asynccontextmanager
+    async def _hearing(self, job: Job) -> AsyncGenerator["_Meter", None]:
+        if self._engine.full:
+            raise OverloadedError("the model has as much to do as may wait: try again later", _RETRY_AFTER_SECONDS)
+        with self._admission.admit(), _as_request_errors():
+            async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits)) as samples:
+                meter = _Meter(samples, self._metrics)
+                async with contextlib.aclosing(meter.blocks):
+                    yield meter
 
-    def _count(self, outcome: Outcome, seconds_undecoded: float) -> None:
-        inference_seconds = outcome.transcription.inference_seconds
-        self._metrics.audio_seconds.inc(outcome.audio_seconds)
-        self._metrics.inference_seconds.inc(inference_seconds)
-        self._metrics.queue_wait_seconds.observe(max(0.0, seconds_undecoded - inference_seconds))
+
+class _Meter:
+    """Counts the audio that passes."""
+
+    def __init__(self, samples: AsyncIterator[Samples], metrics: Metrics) -> None:
+        self.seconds = 0.0
+        self._metrics = metrics
+        self.blocks = self._count(samples)
+
+    async def _count(self, samples: AsyncIterator[Samples]) -> AsyncGenerator[Samples, None]:
+        async for block in samples:
+            seconds = len(block) / SAMPLE_RATE
+            self.seconds += seconds
+            self._metrics.audio_seconds.inc(seconds)
+            yield block
+
+
+@contextlib.contextmanager
+def _as_request_errors() -> Iterator[None]:
+    """Say in words for callers why the engine did not do it."""
+    try:
+        yield
+    except QueueFullError as error:
+        raise OverloadedError(f"{error}: try again later", _RETRY_AFTER_SECONDS) from error
+    except RowExpiredError as error:
+        raise ExpiredError(str(error)) from error
+    except (SchedulerClosedError, BrokenRunnerError) as error:
+        raise UnavailableError(f"{error}: try another server") from error

@@ -1,12 +1,11 @@
 """A real inference before the first request: it proves model and device, and pays what only the first one costs."""
 
-import asyncio
-import threading
 from importlib import resources
 
-from whisper_server.audio.decode import DecodeLimits, decode
-from whisper_server.audio.formats import EncodedAudio
-from whisper_server.engine.interface import Engine, Transcription, TranscriptionRequest
+from whisper_server.audio.decode import DecodeLimits
+from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.stream import decoded, whole
+from whisper_server.engine.interface import Caller, Engine, Transcription, TranscriptionRequest, collect
 from whisper_server.engine.options import Instructions
 
 #: 1.5 s of speech, made for this project with a speech synthesiser: tests/fixtures/recordings/en-00.flac.
@@ -21,5 +20,6 @@ async def warm_up(engine: Engine, *, word_times: bool) -> Transcription:
         word_times: whether the model can tell them; they have kernels of their own.
     """
     clip = resources.files("whisper_server").joinpath(_CLIP).read_bytes()
-    samples = await asyncio.to_thread(decode, EncodedAudio(clip), DecodeLimits(max_seconds=60), threading.Event())
-    return await engine.transcribe(TranscriptionRequest(samples, Instructions(word_times=word_times)))
+    blocks = decoded(AudioHint(), whole(clip), DecodeLimits(max_seconds=60))
+    request = TranscriptionRequest(blocks, Instructions(word_times=word_times), Caller("warm-up"))
+    return await collect(engine.transcribe(request))

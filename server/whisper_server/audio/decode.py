@@ -14,10 +14,8 @@ import numpy.typing as npt
 from av.container import InputContainer
 
 from whisper_server.audio.formats import EncodedAudio, Format, check_rate, choose_format
+from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.errors import InvalidRequestError
-
-#: What Whisper takes, in Hz.
-SAMPLE_RATE = 16_000
 
 #: Decoders' own delay and one damaged packet are no reason to refuse a file.
 _LENGTH_SLACK_SECONDS = 0.5
@@ -26,9 +24,6 @@ _NO_PROTOCOL = "none"
 
 #: A few bytes of a hostile file can claim an index of gigabytes; that of an hour of speech is a few megabytes.
 _LARGEST_ALLOCATION_BYTES = 256 * 1024 * 1024
-
-#: Mono samples at `SAMPLE_RATE`, from -1 to 1.
-Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,20 +31,31 @@ class Encoding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedAudio:
-    """Audio as it came.
+class AudioHint:
+    """What a client says of the bytes that it sends.
 
     Attributes:
-        data: the bytes.
-        encoding: what the client says they are.
+        encoding: what they are.
         sample_rate: in Hz, of headerless audio; 0 when not given. A container's own wins.
         channels: interleaved in headerless audio; 0 means 1.
     """
 
-    data: bytes = field(repr=False)
     encoding: Encoding = Encoding.ANY
     sample_rate: int = 0
     channels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """Audio as it came, whole.
+
+    Attributes:
+        data: the bytes.
+        hint: what the client says of them.
+    """
+
+    data: bytes = field(repr=False)
+    hint: AudioHint = AudioHint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +126,14 @@ def choose_format(audio: EncodedAudio) -> Format:
     if not audio.data:
         raise InvalidRequestError("the request holds no audio")
     found = _by_magic(audio.data)
-    if audio.encoding is Encoding.ANY:
+    if audio.hint.encoding is Encoding.ANY:
         return _choose_any(audio, found or _by_sync_word(audio.data))
-    if found is None and audio.encoding in _HEADERLESS:
-        return _headerless(audio, audio.encoding)
-    if found is None or found not in _CONTAINERS_OF[audio.encoding]:
+    if found is None and audio.hint.encoding in _HEADERLESS:
+        return _headerless(audio, audio.hint.encoding)
+    if found is None or found not in _CONTAINERS_OF[audio.hint.encoding]:
         what = "something else" if found is None else found.name
         raise InvalidRequestError(
-            f"the request says that its audio is {audio.encoding}, and it is {what}: "
+            f"the request says that its audio is {audio.hint.encoding}, and it is {what}: "
             "correct the encoding, or leave it unspecified"
         )
     return _checked(found, audio.data)
@@ -131,7 +142,7 @@ def choose_format(audio: EncodedAudio) -> Format:
 def _choose_any(audio: EncodedAudio, found: Format | None) -> Format:
     if found is not None:
         return _checked(found, audio.data)
-    if audio.sample_rate == 0:
+    if audio.hint.sample_rate == 0:
         raise InvalidRequestError(
             "the audio is in no container known here "
             "(WAV, FLAC, Ogg, MP3, MP4, Matroska, WebM, AAC, AMR, AIFF, CAF, AU), "
@@ -141,12 +152,12 @@ def _choose_any(audio: EncodedAudio, found: Format | None) -> Format:
 
 
 def _headerless(audio: EncodedAudio, encoding: Encoding) -> Format:
-    check_rate(audio.sample_rate)
-    channels = audio.channels or 1
+    check_rate(audio.hint.sample_rate)
+    channels = audio.hint.channels or 1
     if not 1 <= channels <= MAX_CHANNELS:
         raise InvalidRequestError(f"headerless audio of {channels} channels cannot be read: 1 to {MAX_CHANNELS} can")
     options = {
-        "sample_rate": str(audio.sample_rate),
+        "sample_rate": str(audio.hint.sample_rate),
         "ch_layout": {1: "mono", 2: "stereo"}.get(channels, f"{channels}C"),
     }
     return Format(f"headerless {encoding}", _HEADERLESS[encoding], options=options)

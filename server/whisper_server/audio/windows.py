@@ -1,8 +1,11 @@
 """What the model hears at a time, and where that was in the recording."""
 
+from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 
-from whisper_server.audio.decode import SAMPLE_RATE, Samples
+import numpy as np
+
+from whisper_server.audio.samples import SAMPLE_RATE, Samples
 
 #: What a Whisper model takes in.
 MAX_WINDOW_SECONDS = 30.0
@@ -48,3 +51,16 @@ class Window:
         sample = seconds * SAMPLE_RATE
         piece = next((piece for piece in reversed(self.pieces) if piece.at <= sample), self.pieces[0])
         return seconds + (piece.start - piece.at) / SAMPLE_RATE
+
+
+async def first_window(blocks: AsyncIterable[Samples]) -> Window:
+    """Return the first 30 s of a recording, or all of a shorter one."""
+    most = round(MAX_WINDOW_SECONDS * SAMPLE_RATE)
+    taken: list[Samples] = []
+    length = 0
+    async for block in blocks:
+        taken.append(block[: most - length])
+        length += len(taken[-1])
+        if length == most:
+            break
+    return Window(np.concatenate(taken, dtype=np.float32), (Piece(0, 0, length),))

@@ -1,19 +1,31 @@
 """The engine on faster-whisper and CTranslate2: one request at a time."""
 
+import asyncio
 import dataclasses
 import logging
 import os
 import threading
-import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import ctranslate2
+import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
+from whisper_server.audio.samples import Samples
 from whisper_server.engine import interface
 from whisper_server.engine.devices import choose_compute_type, choose_device, supported_compute_types, usable_cpus
-from whisper_server.engine.interface import EngineError, Segment, Transcription, TranscriptionRequest, Word
+from whisper_server.engine.interface import (
+    EngineError,
+    LanguageFound,
+    Segment,
+    Transcription,
+    TranscriptionRequest,
+    Update,
+    WindowRequest,
+    Word,
+)
 from whisper_server.engine.options import Instructions
 from whisper_server.engine.worker import OneAtATime
 
@@ -28,6 +40,7 @@ class WhisperEngine(interface.Engine):
     """
 
     def __init__(self, model: WhisperModel, worker: OneAtATime) -> None:
+        self.broken = asyncio.Event()
         self._model = model
         self._worker = worker
 
@@ -58,15 +71,38 @@ class WhisperEngine(interface.Engine):
         """How it calculates; what `default` and `auto` came to."""
         return str(self._model.model.compute_type)
 
-    async def transcribe(self, request: TranscriptionRequest) -> Transcription:
-        """Transcribe `request` when its turn comes."""
-        return await self._worker.run(lambda cancelled: self._transcribe(request, cancelled))
+    @property
+    def full(self) -> bool:
+        """Never: requests are counted before they come here."""
+        return False
 
-    def _transcribe(self, request: TranscriptionRequest, cancelled: threading.Event) -> Transcription:
-        began = time.monotonic()
+    async def transcribe(self, request: TranscriptionRequest) -> AsyncGenerator[Update, None]:
+        """Transcribe `request` when its turn comes."""
+        samples = np.concatenate([block async for block in request.blocks])
+        heard = await self._worker.run(lambda cancelled: self._transcribe(samples, request.instructions, cancelled))
+        yield heard.language
+        for segment in heard.segments:
+            yield segment
+
+    async def hear(self, request: WindowRequest) -> Transcription:
+        """Write down one window."""
+        instructions = dataclasses.replace(request.instructions, vad=None)
+        samples = request.window.samples
+        return await self._worker.run(lambda cancelled: self._transcribe(samples, instructions, cancelled))
+
+    async def detect_language(self, request: WindowRequest) -> LanguageFound:
+        """Tell the language of one window."""
+        samples = request.window.samples
+        language, probability, found = await self._worker.run(lambda _: self._model.detect_language(samples))
+        return LanguageFound(language, probability, tuple(found))
+
+    async def close(self) -> None:
+        """Let the model go."""
+
+    def _transcribe(self, samples: Samples, instructions: Instructions, cancelled: threading.Event) -> Transcription:
         # One for each request: it keeps the time of the last word, and would take a given-up request's to the next.
         found, info = BatchedInferencePipeline(self._model).transcribe(
-            request.samples, batch_size=1, **_arguments(request.instructions)
+            samples, batch_size=1, **_arguments(instructions)
         )
         segments = []
         for segment in found:  # Each step is one window's work.
@@ -74,9 +110,7 @@ class WhisperEngine(interface.Engine):
                 break
             if segment.text.strip():
                 segments.append(_segment(segment))
-        return Transcription(
-            info.language, tuple(segments), time.monotonic() - began, language_probability=info.language_probability
-        )
+        return Transcription(LanguageFound(info.language, info.language_probability), tuple(segments))
 
 
 def _arguments(instructions: Instructions) -> dict[str, Any]:
@@ -98,7 +132,7 @@ def _arguments(instructions: Instructions) -> dict[str, Any]:
         "suppress_tokens": list(decoding.suppress_tokens),
         "without_timestamps": not decoding.timestamps,
         "max_new_tokens": decoding.max_new_tokens,
-        "vad_filter": True,
+        "vad_filter": instructions.vad is not None,
         "vad_parameters": None if instructions.vad is None else dataclasses.asdict(instructions.vad),
     }
 

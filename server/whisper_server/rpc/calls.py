@@ -1,10 +1,11 @@
 """What every call has in common: its id, its line in the log, its metrics, and how its errors become gRPC's."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -12,10 +13,14 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from whisper_server.errors import (
+    ExpiredError,
     InvalidRequestError,
     NotFoundError,
     OverloadedError,
     RequestError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
     UnsupportedError,
 )
 from whisper_server.logs import request_id
@@ -30,9 +35,13 @@ PUSHBACK_KEY = "grpc-retry-pushback-ms"
 _LONGEST_REQUEST_ID = 128
 _CODES = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    TooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotFoundError: grpc.StatusCode.NOT_FOUND,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
+    ExpiredError: grpc.StatusCode.DEADLINE_EXCEEDED,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 
 _T = TypeVar("_T")
@@ -52,17 +61,30 @@ class Calls:
 
     async def answer(self, method: str, context: Any, work: Callable[[], Awaitable[_T]]) -> _T:
         """Return what `work` returns as the call's answer; abort the call with the fitting status when it fails."""
+        async with self._call(method, context):
+            return await work()
+
+    async def answer_stream(
+        self, method: str, context: Any, answers: AsyncGenerator[_T, None]
+    ) -> AsyncGenerator[_T, None]:
+        """Yield `answers` as the call's; abort the call with the fitting status when they fail."""
+        async with self._call(method, context), contextlib.aclosing(answers):
+            async for answer in answers:
+                yield answer
+
+    @contextlib.asynccontextmanager
+    async def _call(self, method: str, context: Any) -> AsyncGenerator[None, None]:
         began = time.monotonic()
         identity = _request_id(context)
         request_id.set(identity)
         context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
         code, trouble = grpc.StatusCode.OK, ""
         try:
-            return await work()
+            yield
         except RequestError as error:
             code, trouble = _CODES[type(error)], str(error)
             await _abort(context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else [])
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             code = _cancelled_code(context)
             raise
         except Exception:
@@ -77,6 +99,12 @@ class Calls:
         self._metrics.request_seconds.labels(method).observe(seconds)
         details = {"method": method, "code": code.name, "seconds": round(seconds, 4)}
         log.info("%s %s%s", method, code.name, f": {trouble}" if trouble else "", extra=details)
+
+
+def deadline_of(context: Any) -> float | None:
+    """Return the caller's deadline by `time.monotonic()`; None when it waits for ever."""
+    remaining = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining
 
 
 async def _abort(

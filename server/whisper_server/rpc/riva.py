@@ -4,13 +4,14 @@ from typing import Any
 
 from riva.client.proto import riva_asr_pb2
 
-from whisper_server.audio.decode import SAMPLE_RATE
+from whisper_server.audio.samples import SAMPLE_RATE
+from whisper_server.audio.stream import whole
 from whisper_server.errors import UnsupportedError
-from whisper_server.rpc.calls import Calls
+from whisper_server.rpc.calls import Calls, deadline_of
 from whisper_server.rpc.riva_config import read_config
 from whisper_server.rpc.riva_results import recognize_response
 from whisper_server.served_model import ServedModel
-from whisper_server.transcriber import Transcriber
+from whisper_server.transcriber import Job, Transcriber
 
 SERVICE = riva_asr_pb2.DESCRIPTOR.services_by_name["RivaSpeechRecognition"].full_name
 
@@ -28,7 +29,7 @@ class RivaSpeechRecognition:
 
     async def Recognize(self, request: Any, context: Any) -> Any:  # noqa: N802 - the proto's name
         """Transcribe a whole recording."""
-        return await self._calls.answer("Recognize", context, lambda: self._recognize(request))
+        return await self._calls.answer("Recognize", context, lambda: self._recognize(request, context))
 
     async def StreamingRecognize(self, _requests: Any, context: Any) -> Any:  # noqa: N802 - the proto's name
         """Refuse: only whole recordings are transcribed."""
@@ -38,8 +39,9 @@ class RivaSpeechRecognition:
         """Tell which models are served, and what they can do."""
         return await self._calls.answer("GetRivaSpeechRecognitionConfig", context, lambda: self._list_models(request))
 
-    async def _recognize(self, request: Any) -> Any:
-        job = read_config(request.config, request.audio, self._model)
+    async def _recognize(self, request: Any, context: Any) -> Any:
+        hint, instructions = read_config(request.config, self._model)
+        job = Job(whole(request.audio), hint, instructions, deadline_of(context))
         response = recognize_response(await self._transcriber.transcribe(job))
         response.id.CopyFrom(request.id)
         return response

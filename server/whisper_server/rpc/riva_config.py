@@ -1,4 +1,4 @@
-"""From Riva's RecognitionConfig to a job: each field is honoured, accepted without effect, or refused.
+"""From Riva's RecognitionConfig to instructions: each field is honoured, accepted without effect, or refused.
 
 docs/server.md has the table, and a test for every row.
 """
@@ -7,12 +7,11 @@ from typing import Any
 
 from riva.client.proto.riva_audio_pb2 import AudioEncoding
 
-from whisper_server.audio.formats import EncodedAudio, Encoding
+from whisper_server.audio.formats import AudioHint, Encoding
 from whisper_server.engine.options import Context, Instructions, Task
 from whisper_server.errors import InvalidRequestError
 from whisper_server.languages import whisper_language
 from whisper_server.served_model import ServedModel
-from whisper_server.transcriber import Job
 
 _ENCODINGS = {
     AudioEncoding.ENCODING_UNSPECIFIED: Encoding.ANY,
@@ -29,8 +28,8 @@ MAX_HOTWORD_CHARACTERS = 1_000
 _TASK_KEY = "task"
 
 
-def read_config(config: Any, audio: bytes, model: ServedModel) -> Job:
-    """Return the job that a RecognitionConfig and its audio ask for.
+def read_config(config: Any, model: ServedModel) -> tuple[AudioHint, Instructions]:
+    """Return what a RecognitionConfig says of the audio, and what it asks for.
 
     Raises:
         NotFoundError: when the config names another model.
@@ -48,7 +47,7 @@ def read_config(config: Any, audio: bytes, model: ServedModel) -> Job:
         word_times=config.enable_word_time_offsets,
         context=Context(hotwords=_read_hotwords(config.speech_contexts)),
     )
-    return Job(_read_audio(config, audio), instructions)
+    return _read_audio(config), instructions
 
 
 def _refuse(config: Any) -> None:
@@ -65,11 +64,11 @@ def _refuse(config: Any) -> None:
         raise InvalidRequestError(f"max_alternatives: {config.max_alternatives} is less than none")
 
 
-def _read_audio(config: Any, audio: bytes) -> EncodedAudio:
+def _read_audio(config: Any) -> AudioHint:
     encoding = _ENCODINGS.get(config.encoding)
     if encoding is None:
         raise InvalidRequestError(f"encoding: {config.encoding} is none that Riva's AudioEncoding names")
-    return EncodedAudio(audio, encoding, config.sample_rate_hertz, config.audio_channel_count)
+    return AudioHint(encoding, config.sample_rate_hertz, config.audio_channel_count)
 
 
 def _read_task(custom: Any) -> Task:

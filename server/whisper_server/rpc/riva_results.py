@@ -16,11 +16,12 @@ _CHANNEL_TAG = 1
 def recognize_response(outcome: Outcome) -> Any:
     """Return the RecognizeResponse: one result for the whole recording, empty for silence."""
     transcription = outcome.transcription
+    language = transcription.language.language
     alternative = riva_asr_pb2.SpeechRecognitionAlternative(
         transcript="".join(segment.text for segment in transcription.segments),
         confidence=confidence(transcription.segments),
-        words=[_word(word, transcription.language) for segment in transcription.segments for word in segment.words],
-        language_code=[transcription.language],
+        words=[_word(word, language) for segment in transcription.segments for word in segment.words],
+        language_code=[language],
     )
     result = riva_asr_pb2.SpeechRecognitionResult(
         alternatives=[alternative], channel_tag=_CHANNEL_TAG, audio_processed=outcome.audio_seconds

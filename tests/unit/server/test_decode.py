@@ -8,15 +8,16 @@ import pytest
 
 from tests.unit.server import audio_files
 from tests.unit.server.audio_files import RATE, SECONDS, encode, tone, wav
-from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
-from whisper_server.audio.formats import EncodedAudio, Encoding
+from whisper_server.audio.decode import DecodeLimits, decode
+from whisper_server.audio.formats import AudioHint, EncodedAudio, Encoding
+from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.errors import InvalidRequestError
 
 LIMITS = DecodeLimits(max_seconds=60)
 
 
 def decoded(data: bytes, encoding: Encoding = Encoding.ANY, rate: int = 0, channels: int = 0) -> Samples:
-    return decode(EncodedAudio(data, encoding, rate, channels), LIMITS, threading.Event())
+    return decode(EncodedAudio(data, AudioHint(encoding, rate, channels)), LIMITS, threading.Event())
 
 
 def seconds(samples: Samples) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.waiting import until
-from whisper_server.audio.decode import SAMPLE_RATE, DecodeLimits, Samples, decode
+from whisper_server.audio.decode import DecodeLimits, decode
 from whisper_server.audio.formats import EncodedAudio
-from whisper_server.engine.interface import EngineError, TranscriptionRequest
+from whisper_server.audio.samples import SAMPLE_RATE, Samples
+from whisper_server.engine.interface import Caller, EngineError, Transcription, TranscriptionRequest, collect
 from whisper_server.engine.options import Context, Instructions, Task
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.warm_up import warm_up
@@ -34,35 +36,38 @@ async def engine(published_artifact: Path) -> WhisperEngine:
     return await WhisperEngine.load(published_artifact, "cpu", ("default",), 1)
 
 
-async def text(engine: WhisperEngine, request: TranscriptionRequest) -> str:
-    return "".join(segment.text for segment in (await engine.transcribe(request)).segments)
+async def blocks(samples: Samples) -> AsyncIterator[Samples]:
+    for start in range(0, len(samples), SAMPLE_RATE):
+        yield samples[start : start + SAMPLE_RATE]
+
+
+async def transcribe(engine: WhisperEngine, samples: Samples, **instructions: Any) -> Transcription:
+    request = TranscriptionRequest(blocks(samples), Instructions(**instructions), Caller(object()))
+    return await collect(engine.transcribe(request))
 
 
 async def test_every_recording_is_transcribed_in_its_language(engine: WhisperEngine) -> None:
     for name in ENGLISH + KOREAN:
-        heard = await engine.transcribe(TranscriptionRequest(recording(name), Instructions()))
-        assert heard.language == name[:2]
+        heard = await transcribe(engine, recording(name))
+        assert heard.language.language == name[:2]
         assert "".join(segment.text for segment in heard.segments).strip() == spoken_text(name)
-        assert heard.inference_seconds > 0
         assert heard.segments[0].mean_log_probability < 0
 
 
 async def test_korean_is_translated(engine: WhisperEngine) -> None:
-    translated = await text(
-        engine, TranscriptionRequest(recording("ko-01.flac"), Instructions(language="ko", task=Task.TRANSLATE))
-    )
-    assert translated.strip() == spoken_text("ko-01.flac", "english")
+    heard = await transcribe(engine, recording("ko-01.flac"), language="ko", task=Task.TRANSLATE)
+    assert "".join(segment.text for segment in heard.segments).strip() == spoken_text("ko-01.flac", "english")
 
 
 async def test_the_language_given_is_the_one_written(engine: WhisperEngine) -> None:
-    heard = await engine.transcribe(TranscriptionRequest(recording("en-00.flac"), Instructions(language="ko")))
-    assert heard.language == "ko"
+    heard = await transcribe(engine, recording("en-00.flac"), language="ko")
+    assert heard.language.language == "ko"
     assert "".join(segment.text for segment in heard.segments).strip() != spoken_text("en-00.flac")
 
 
 async def test_words_have_times_in_order_within_the_recording(engine: WhisperEngine) -> None:
     samples = recording("en-02.flac")
-    heard = await engine.transcribe(TranscriptionRequest(samples, Instructions(language="en", word_times=True)))
+    heard = await transcribe(engine, samples, language="en", word_times=True)
     words = [word for segment in heard.segments for word in segment.words]
     assert "".join(word.text for word in words).strip() == spoken_text("en-02.flac")
     edges = [edge for word in words for edge in (word.start, word.end)]
@@ -73,14 +78,14 @@ async def test_words_have_times_in_order_within_the_recording(engine: WhisperEng
 
 
 async def test_words_have_no_times_unless_asked_for(engine: WhisperEngine) -> None:
-    heard = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), Instructions()))
+    heard = await transcribe(engine, recording("en-02.flac"))
     assert [segment.words for segment in heard.segments] == [()]
 
 
 async def test_pauses_are_left_out_and_times_stay_those_of_the_recording(engine: WhisperEngine) -> None:
     pause = np.zeros(SAMPLE_RATE * 40, np.float32)
     samples = np.concatenate([recording("en-02.flac"), pause, recording("en-05.flac")])
-    heard = await engine.transcribe(TranscriptionRequest(samples, Instructions(language="en", word_times=True)))
+    heard = await transcribe(engine, samples, language="en", word_times=True)
     words = [word for segment in heard.segments for word in segment.words]
     assert "".join(word.text for word in words if word.end < 20).strip() == spoken_text("en-02.flac")
     assert "".join(word.text for word in words if word.start > 40).strip() == spoken_text("en-05.flac")
@@ -88,7 +93,7 @@ async def test_pauses_are_left_out_and_times_stay_those_of_the_recording(engine:
 
 async def test_long_speech_is_cut_into_windows(engine: WhisperEngine) -> None:
     samples = np.concatenate([recording(name) for name in ENGLISH] * 5)
-    heard = await engine.transcribe(TranscriptionRequest(samples, Instructions(language="en")))
+    heard = await transcribe(engine, samples, language="en")
     assert len(heard.segments) > len(samples) / SAMPLE_RATE / 30
     assert all(segment.end - segment.start <= 30 for segment in heard.segments)
     starts = [segment.start for segment in heard.segments]
@@ -97,20 +102,18 @@ async def test_long_speech_is_cut_into_windows(engine: WhisperEngine) -> None:
 
 @pytest.mark.parametrize("samples", [np.zeros(SAMPLE_RATE * 2, np.float32), np.zeros(1, np.float32)])
 async def test_silence_has_no_segments(engine: WhisperEngine, samples: Samples) -> None:
-    assert (await engine.transcribe(TranscriptionRequest(samples, Instructions()))).segments == ()
+    assert (await transcribe(engine, samples)).segments == ()
 
 
 async def test_hotwords_reach_the_model(engine: WhisperEngine) -> None:
-    plain = await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), Instructions(language="en")))
-    hinted = await engine.transcribe(
-        TranscriptionRequest(recording("en-02.flac"), Instructions(language="en", context=Context(hotwords="radio")))
-    )
+    plain = await transcribe(engine, recording("en-02.flac"), language="en")
+    hinted = await transcribe(engine, recording("en-02.flac"), language="en", context=Context(hotwords="radio"))
     assert plain.segments[0].mean_log_probability != hinted.segments[0].mean_log_probability
 
 
 async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngine) -> None:
     samples = np.concatenate([recording(name) for name in ENGLISH] * 4)
-    working = asyncio.create_task(engine.transcribe(TranscriptionRequest(samples, Instructions())))
+    working = asyncio.create_task(transcribe(engine, samples))
     turns = 0
     while not working.done():
         await asyncio.sleep(0.01)
@@ -122,15 +125,15 @@ async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngin
 async def test_a_cancelled_request_leaves_the_model_before_its_next_window(
     engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = TranscriptionRequest(np.concatenate([recording(name) for name in ENGLISH] * 20), Instructions(language="en"))
+    long = np.concatenate([recording(name) for name in ENGLISH] * 20)
     windows = note_calls(monkeypatch, BatchedInferencePipeline, "forward")
-    await engine.transcribe(long)
+    await transcribe(engine, long, language="en")
     in_all = len(windows)
     windows.clear()
-    given_up = asyncio.create_task(engine.transcribe(long))
+    given_up = asyncio.create_task(transcribe(engine, long, language="en"))
     await until(lambda: windows)
     given_up.cancel()
-    await engine.transcribe(TranscriptionRequest(np.zeros(1, np.float32), Instructions(language="en")))
+    await transcribe(engine, np.zeros(1, np.float32), language="en")
     assert len(windows) <= in_all / 2
 
 
@@ -139,12 +142,10 @@ async def test_a_cancelled_request_leaves_no_trace_in_the_words_of_the_next(
 ) -> None:
     samples = np.concatenate([recording(name) for name in ENGLISH] * 10)
     timings = note_calls(monkeypatch, WhisperModel, "add_word_timestamps")
-    given_up = asyncio.create_task(
-        engine.transcribe(TranscriptionRequest(samples, Instructions(language="en", word_times=True)))
-    )
+    given_up = asyncio.create_task(transcribe(engine, samples, language="en", word_times=True))
     await until(lambda: len(timings) > 1)
     given_up.cancel()
-    await engine.transcribe(TranscriptionRequest(recording("en-02.flac"), Instructions(language="en", word_times=True)))
+    await transcribe(engine, recording("en-02.flac"), language="en", word_times=True)
     last_speech_timestamp = timings[-1][-1]
     assert last_speech_timestamp == 0, "no word was heard before the recording's first"
 

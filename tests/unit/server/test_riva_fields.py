@@ -10,14 +10,14 @@ from riva.client.proto import riva_asr_pb2
 
 from tests.unit.server.audio_files import tone
 from tests.unit.server.conftest import Served
-from whisper_server.engine.interface import TranscriptionRequest
+from tests.unit.server.fakes import Heard
 from whisper_server.engine.options import Task
 
 RAW = tone(8_000).tobytes()
 #: Fields that make headerless samples readable.
 AS_RAW = {"encoding": 1, "sample_rate_hertz": 8_000}
 
-Check = Callable[[TranscriptionRequest], bool]
+Check = Callable[[Heard], bool]
 
 #: field -> (config, what the engine must get); the audio is headerless and is always read AS_RAW.
 HONOURED: dict[str, tuple[dict[str, Any], Check]] = {

@@ -1,0 +1,1 @@
+"""Speech as it is spoken: where utterances end, what is agreed of them, and what is said in between."""

@@ -1,0 +1,70 @@
+"""What front ends ask of a live stream, and what they get."""
+
+from dataclasses import dataclass, field
+
+from whisper_server.engine.interface import LanguageFound, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Endpointing:
+    """When an utterance begins and ends; names after Riva's EndpointingConfig, values of voice activity.
+
+    Attributes:
+        start_history_ms: speech for so long begins an utterance.
+        start_threshold: probability from which a step of 32 ms counts as speech.
+        stop_history_ms: silence for so long ends it.
+        stop_threshold: probability below which a step counts as silence.
+        max_utterance_seconds: with no pause for so long it is cut at the last agreed word.
+    """
+
+    start_history_ms: int = 64
+    start_threshold: float = 0.5
+    stop_history_ms: int = 800
+    stop_threshold: float = 0.35
+    max_utterance_seconds: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How a stream is listened to.
+
+    Attributes:
+        interim_results: whether to tell what an utterance says before it ends.
+        endpointing: when it does.
+    """
+
+    interim_results: bool = False
+    endpointing: Endpointing = field(default_factory=Endpointing)
+
+
+@dataclass(frozen=True, slots=True)
+class Interim:
+    """An utterance so far; never the last word on it.
+
+    Attributes:
+        text: of all of it, with Whisper's leading space.
+        stability: the share of it that will not change any more, below 1.
+        audio_seconds: how much of the stream has been heard.
+    """
+
+    text: str
+    stability: float
+    audio_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """An utterance at its end: nothing more of it comes.
+
+    Attributes:
+        segments: times from the stream's start; none where what sounded like speech said nothing.
+        language: of the utterance.
+        audio_seconds: how much of the stream has been heard.
+    """
+
+    segments: tuple[Segment, ...]
+    language: LanguageFound
+    audio_seconds: float
+
+
+LiveUpdate = Interim | Final
