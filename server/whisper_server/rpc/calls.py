@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -12,6 +11,7 @@ import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from whisper_server.accounting import REQUEST_ID_KEY, choose_request_id, record_request
 from whisper_server.errors import (
     ExpiredError,
     InvalidRequestError,
@@ -26,13 +26,10 @@ from whisper_server.errors import (
 from whisper_server.logs import request_id
 from whisper_server.metrics import Metrics
 
-#: Metadata in which a caller may send an id of its own, and gets it, or ours, back.
-REQUEST_ID_KEY = "x-request-id"
 #: Milliseconds after which gRPC clients with a retry policy try again
 #: (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
-_LONGEST_REQUEST_ID = 128
 _CODES = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     TooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -92,13 +89,7 @@ class Calls:
             log.exception("%s failed", method)
             await _abort(context, code, f"internal error; the server's log has it under request id {identity}", [])
         finally:
-            self._record(method, code, trouble, time.monotonic() - began)
-
-    def _record(self, method: str, code: grpc.StatusCode, trouble: str, seconds: float) -> None:
-        self._metrics.requests.labels(method, code.name).inc()
-        self._metrics.request_seconds.labels(method).observe(seconds)
-        details = {"method": method, "code": code.name, "seconds": round(seconds, 4)}
-        log.info("%s %s%s", method, code.name, f": {trouble}" if trouble else "", extra=details)
+            record_request(self._metrics, method, code.name, trouble, time.monotonic() - began)
 
 
 def deadline_of(context: Any) -> float | None:
@@ -125,11 +116,8 @@ def _retry_metadata(error: OverloadedError) -> list[tuple[str, str | bytes]]:
 
 
 def _request_id(context: Any) -> str:
-    """Return the caller's own id when it sends a decent one, else a new one."""
-    for key, value in context.invocation_metadata():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and value.isascii() and value.isprintable():
-            return value[:_LONGEST_REQUEST_ID] or uuid.uuid4().hex
-    return uuid.uuid4().hex
+    sent = (value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY and isinstance(value, str))
+    return choose_request_id(next(sent, None))
 
 
 def _cancelled_code(context: Any) -> grpc.StatusCode:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from whisper_server.accounting import REQUEST_ID_KEY
 from whisper_server.metrics import Metrics
-from whisper_server.rpc.calls import REQUEST_ID_KEY, Calls
+from whisper_server.rpc.calls import Calls
 
 
 class Context:
