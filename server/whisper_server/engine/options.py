@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from whisper_server.audio.speech import VadOptions
+
+__all__ = ["FALLBACK_TEMPERATURES", "Context", "DecodingOptions", "Instructions", "Plan", "Task", "VadOptions"]
+
 #: Tried one after the other until a window's text passes the thresholds; https://arxiv.org/abs/2212.04356, section 4.5.
 FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -70,27 +74,6 @@ class DecodingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class VadOptions:
-    """Where speech is; names and defaults are those of faster-whisper's batched pipeline.
-
-    Attributes:
-        threshold: probability from which a window of 32 ms is speech.
-        neg_threshold: below which speech ends; None for `threshold` less 0.15.
-        min_speech_duration_ms: shorter speech is dropped.
-        max_speech_duration_s: longer speech is cut where it pauses.
-        min_silence_duration_ms: a shorter pause ends nothing.
-        speech_pad_ms: kept on both sides.
-    """
-
-    threshold: float = 0.5
-    neg_threshold: float | None = None
-    min_speech_duration_ms: int = 0
-    max_speech_duration_s: float = 30.0
-    min_silence_duration_ms: int = 160
-    speech_pad_ms: int = 400
-
-
-@dataclass(frozen=True, slots=True)
 class Context:
     """What the model is told before it listens.
 
@@ -127,4 +110,4 @@ class Instructions:
     multilingual: bool = False
     context: Context = Context()
     decoding: DecodingOptions = DecodingOptions()
-    vad: VadOptions | None = VadOptions()
+    vad: VadOptions | None = field(default_factory=VadOptions)

@@ -1,11 +1,16 @@
 """Audio for tests: the same tone in every container, encoding and kind of damage."""
 
+import functools
 import io
 import wave
 
 import av
 import numpy as np
 import numpy.typing as npt
+from faster_whisper.audio import decode_audio
+
+from tests.support.models import RECORDINGS
+from whisper_server.audio.samples import Samples
 
 RATE = 16_000
 SECONDS = 2.0
@@ -82,3 +87,16 @@ def video_with_sound() -> bytes:
             output.mux(pictures.encode(picture))
         output.mux(pictures.encode(None))
     return buffer.getvalue()
+
+
+@functools.cache
+def speech_with_pauses() -> Samples:
+    """Return every recording of the fixtures, with silence and noise of different lengths between them."""
+    random = np.random.default_rng(6)
+    parts: list[Samples] = []
+    for number, path in enumerate(sorted(RECORDINGS.glob("*.flac"))):
+        parts.append(random.normal(0, 0.001, int(RATE * 0.31 * number)).astype(np.float32))
+        parts.append(decode_audio(str(path)))
+    speech = np.concatenate(parts)
+    speech.flags.writeable = False
+    return speech
