@@ -20,6 +20,7 @@ from whisper_server.engine.interface import (
     WindowRequest,
     collect,
 )
+from whisper_server.engine.limits import check
 from whisper_server.engine.options import Instructions
 from whisper_server.engine.schedule.errors import (
     BrokenRunnerError,
@@ -84,8 +85,9 @@ class Hearing:
 class Transcriber:
     """Brings jobs to the engine.
 
-    Every call raises OverloadedError before anything is done when there is no room, InvalidRequestError when the audio
-    cannot be decoded, ExpiredError and UnavailableError. Cancelling the caller ends the work for it.
+    Every call raises OverloadedError before anything is done when there is no room, InvalidRequestError when an option
+    is beyond `engine.limits` or the audio cannot be decoded, ExpiredError and UnavailableError. Cancelling the caller
+    ends the work for it.
     """
 
     def __init__(self, engine: Engine, admission: Admission, limits: DecodeLimits, metrics: Metrics) -> None:
@@ -118,6 +120,7 @@ class Transcriber:
 
     @contextlib.asynccontextmanager
     async def _hearing(self, job: Job) -> AsyncGenerator["_Meter", None]:
+        check(job.instructions)
         if self._engine.full:
             raise OverloadedError("the model has as much to do as may wait: try again later", _RETRY_AFTER_SECONDS)
         with self._admission.admit(), _as_request_errors():
