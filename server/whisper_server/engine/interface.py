@@ -170,7 +170,7 @@ class Engine(Protocol):
         """Yield what is said in a recording, as it is heard."""
 
     async def hear(self, request: WindowRequest) -> Transcription:
-        """Write down one window."""
+        """Write down one window; times in the result are those of the recording."""
 
     async def detect_language(self, request: WindowRequest) -> LanguageFound:
         """Tell the language of one window."""

@@ -14,6 +14,7 @@ import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from whisper_server.audio.samples import Samples
+from whisper_server.audio.windows import Window
 from whisper_server.engine import interface
 from whisper_server.engine.devices import choose_compute_type, choose_device, supported_compute_types, usable_cpus
 from whisper_server.engine.interface import (
@@ -87,8 +88,9 @@ class WhisperEngine(interface.Engine):
     async def hear(self, request: WindowRequest) -> Transcription:
         """Write down one window."""
         instructions = dataclasses.replace(request.instructions, vad=None)
-        samples = request.window.samples
-        return await self._worker.run(lambda cancelled: self._transcribe(samples, instructions, cancelled))
+        window = request.window
+        heard = await self._worker.run(lambda cancelled: self._transcribe(window.samples, instructions, cancelled))
+        return Transcription(heard.language, tuple(_in_recording(segment, window) for segment in heard.segments))
 
     async def detect_language(self, request: WindowRequest) -> LanguageFound:
         """Tell the language of one window."""
@@ -156,6 +158,12 @@ def _quieten_libraries() -> None:
     # The voice activity detector's onnxruntime, imported with the first recording, would otherwise write an identity
     # into the home directory and report its use to its maker.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+def _in_recording(segment: Segment, window: Window) -> Segment:
+    time = window.recording_time
+    words = tuple(dataclasses.replace(word, start=time(word.start), end=time(word.end)) for word in segment.words)
+    return dataclasses.replace(segment, start=time(segment.start), end=time(segment.end), words=words)
 
 
 def _segment(segment: Any) -> Segment:

@@ -16,7 +16,15 @@ from tests.unit.server.waiting import until
 from whisper_server.audio.decode import DecodeLimits, decode
 from whisper_server.audio.formats import EncodedAudio
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
-from whisper_server.engine.interface import Caller, EngineError, Transcription, TranscriptionRequest, collect
+from whisper_server.audio.windows import Piece, Window
+from whisper_server.engine.interface import (
+    Caller,
+    EngineError,
+    Transcription,
+    TranscriptionRequest,
+    WindowRequest,
+    collect,
+)
 from whisper_server.engine.options import Context, Instructions, Task
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.warm_up import warm_up
@@ -75,6 +83,15 @@ async def test_words_have_times_in_order_within_the_recording(engine: WhisperEng
     assert edges[0] >= 0
     assert edges[-1] <= len(samples) / SAMPLE_RATE + 0.1
     assert all(0 < word.probability <= 1 for word in words)
+
+
+async def test_a_window_s_words_have_the_times_of_the_recording(engine: WhisperEngine) -> None:
+    samples = recording("en-02.flac")
+    window = Window(samples, (Piece(0, 100 * SAMPLE_RATE, len(samples)),))
+    heard = await engine.hear(WindowRequest(window, Instructions(language="en", word_times=True), Caller(object())))
+    (segment,) = heard.segments
+    assert segment.text.strip() == spoken_text("en-02.flac")
+    assert 100 <= segment.words[0].start < segment.words[-1].end <= 100 + len(samples) / SAMPLE_RATE + 0.1
 
 
 async def test_words_have_no_times_unless_asked_for(engine: WhisperEngine) -> None:
