@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
+from whisper_server.errors import InvalidRequestError
 
 #: What a Whisper model takes in.
 MAX_WINDOW_SECONDS = 30.0
@@ -54,7 +55,11 @@ class Window:
 
 
 async def first_window(blocks: AsyncIterable[Samples]) -> Window:
-    """Return the first 30 s of a recording, or all of a shorter one."""
+    """Return the first 30 s of a recording, or all of a shorter one.
+
+    Raises:
+        InvalidRequestError: when it is empty.
+    """
     most = round(MAX_WINDOW_SECONDS * SAMPLE_RATE)
     taken: list[Samples] = []
     length = 0
@@ -63,4 +68,6 @@ async def first_window(blocks: AsyncIterable[Samples]) -> Window:
         length += len(taken[-1])
         if length == most:
             break
+    if not length:
+        raise InvalidRequestError("the audio is empty: not one sample of it can be heard")
     return Window(np.concatenate(taken, dtype=np.float32), (Piece(0, 0, length),))
