@@ -73,10 +73,11 @@ e2e: setup ## The whole way on a real kubelet (root)
 images: setup ## Build the three images without a container engine, and print where their archives are (root)
 	@$(BIN)/python -m tests.cluster.images
 
-manifests: setup ## Copy the resource into the chart, and write the golden files of chart and operator anew
+manifests: setup ## Copy the resource into the chart, and write the golden files and the table of settings anew
 	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
 	@$(BIN)/python -m tests.support.chart
 	@$(BIN)/python -m tests.support.objects
+	@$(BIN)/python -m tests.support.settings_table
 
 ##@ A cluster to play with
 .PHONY: cluster-up cluster-down kubeconfig

@@ -11,9 +11,12 @@ from whisper_contract.digest import format_digest
 from whisper_contract.reasons import EXIT_RETRY, EXIT_USAGE, FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
 from whisper_server.artifact import ArtifactMissingError, open_artifact
+from whisper_server.configuration import parse_settings
 from whisper_server.logs import configure_logging
+from whisper_server.security.mounted import MountedFileError
 from whisper_server.serve import WarmUpError, serve
-from whisper_server.settings import Settings, SettingsError, parse_settings
+from whisper_server.setting_values import SettingsError
+from whisper_server.settings import Settings
 
 _STEP = "serve"
 
@@ -54,6 +57,9 @@ def _serve(settings: Settings) -> int:
         return _fail(settings.termination_log, Reason.ARTIFACT_MISSING, str(error), digest)
     except WarmUpError as error:
         return _fail(settings.termination_log, Reason.WARM_UP_FAILED, str(error), digest)
+    except MountedFileError as error:
+        log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+        return EXIT_USAGE
     except OSError as error:
         log.error("%s", error)  # noqa: TRY400 - a port that is taken needs no traceback
         return EXIT_RETRY

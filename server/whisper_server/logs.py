@@ -10,17 +10,22 @@ from contextvars import ContextVar
 #: Id of the request that the current task works for; empty outside of one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
+#: Name of who called, as the file of tokens has it; empty when it has none.
+caller_name: ContextVar[str] = ContextVar("caller_name", default="")
+
 _TEXT = "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"
 _JSON = "%(levelname)s %(name)s %(message)s"
 
 
 class RequestIdFilter(logging.Filter):
-    """Adds `request_id` to records that are written while a request is served."""
+    """Adds `request_id`, and `caller` where it is known, to records that are written while a request is served."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True, always: it only adds."""
         if current := request_id.get():
             record.request_id = current
+        if caller := caller_name.get():
+            record.caller = caller
         return True
 
 

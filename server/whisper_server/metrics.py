@@ -58,6 +58,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.reload_failures = Counter(
+            "whisper_server_reload_failures",
+            "Times that changed tokens or certificates could not be used, and the ones before were kept.",
+            ("what",),
+            registry=self.registry,
+        )
         self.model = Info("whisper_server_model", "The model that is served.", registry=self.registry)
 
     def expose(self) -> bytes:

@@ -15,10 +15,13 @@ from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.lifecycle import Lifecycle, Phase
 from whisper_server.metrics import Metrics
+from whisper_server.patience import Patience
 from whisper_server.probes import probe_application, serving_probes
+from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
+from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
 from whisper_server.settings import Settings
 from whisper_server.transcriber import Transcriber
@@ -61,9 +64,11 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
 
     Raises:
         WarmUpError: when the model does not work here.
+        MountedFileError: when the tokens cannot be read.
         OSError: when a port is taken.
     """
     signals, lifecycle, metrics = _StopSignals(), Lifecycle(), Metrics()
+    security = Security.open(settings, metrics)
     probes = probe_application(lifecycle, metrics)
     async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
         log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
@@ -71,7 +76,7 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
-        server = _build_server(settings, artifact, engine, metrics)
+        server = _build_server(settings, artifact, engine, metrics, security)
         grpc_port = await server.start()
         lifecycle.phase = Phase.READY
         log.info("ready; gRPC on port %d", grpc_port, extra={"grpc_port": grpc_port})
@@ -117,14 +122,18 @@ def _tell_model(metrics: Metrics, settings: Settings, artifact: Artifact, engine
     )
 
 
-def _build_server(settings: Settings, artifact: Artifact, engine: Engine, metrics: Metrics) -> RpcServer:
+def _build_server(
+    settings: Settings, artifact: Artifact, engine: Engine, metrics: Metrics, security: Security
+) -> RpcServer:
     manifest = artifact.manifest
     model = ServedModel(
         settings.model_name, manifest.digest, manifest.languages, manifest.multilingual, artifact.times_words
     )
     admission = Admission(settings.max_queued_requests, metrics)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
-    return RpcServer(settings, RivaSpeechRecognition(transcriber, model, Calls(metrics)))
+    calls = Calls(metrics, Patience.of(settings))
+    interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
+    return RpcServer(settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors)
 
 
 async def _drain(server: RpcServer, settings: Settings, hurry: asyncio.Event) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -25,6 +25,7 @@ from whisper_server.errors import (
 )
 from whisper_server.logs import request_id
 from whisper_server.metrics import Metrics
+from whisper_server.patience import Patience
 
 #: Milliseconds after which gRPC clients with a retry policy try again
 #: (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
@@ -53,31 +54,60 @@ _CLIENT_AHEAD_SECONDS = 0.2
 class Calls:
     """Answers calls."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, patience: Patience | None = None) -> None:
         self._metrics = metrics
+        self._patience = patience or Patience()
 
     async def answer(self, method: str, context: Any, work: Callable[[], Awaitable[_T]]) -> _T:
         """Return what `work` returns as the call's answer; abort the call with the fitting status when it fails."""
-        async with self._call(method, context):
+        async with self._call(method, context, self.deadline(context)):
             return await work()
 
     async def answer_stream(
-        self, method: str, context: Any, answers: AsyncGenerator[_T, None]
-    ) -> AsyncGenerator[_T, None]:
-        """Yield `answers` as the call's; abort the call with the fitting status when they fail."""
-        async with self._call(method, context), contextlib.aclosing(answers):
+        self, method: str, context: Any, answers: AsyncGenerator[Any, None], *, live: bool = False
+    ) -> None:
+        """Send `answers` as the call's; abort the call with the fitting status when they fail.
+
+        Args:
+            method: its name, for log and metrics.
+            context: gRPC's.
+            answers: closed at the end in any case.
+            live: whether it may go on for as long as its caller speaks, whatever the longest deadline is.
+        """
+        deadline = None if live else self.deadline(context)
+        async with self._call(method, context, deadline), contextlib.aclosing(answers):
             async for answer in answers:
-                yield answer
+                await self._send(context, answer)
+
+    def deadline(self, context: Any) -> float:
+        """Return the moment, by `time.monotonic()`, after which the call's answer is worth nothing."""
+        return self._patience.deadline(context.time_remaining())
+
+    def reading(self, requests: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+        """Yield a stream's requests; ExpiredError when nothing comes for too long."""
+        return self._patience.reading(requests)
+
+    async def _send(self, context: Any, answer: Any) -> None:
+        """Send an answer; gRPC's flow control holds it back while the caller does not read those before."""
+        limit = asyncio.timeout(self._patience.write)
+        try:
+            async with limit:
+                await context.write(answer)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ExpiredError(f"the answers were not read for {self._patience.write:g} s") from error
 
     @contextlib.asynccontextmanager
-    async def _call(self, method: str, context: Any) -> AsyncGenerator[None, None]:
+    async def _call(self, method: str, context: Any, deadline: float | None) -> AsyncGenerator[None, None]:
         began = time.monotonic()
         identity = _request_id(context)
         request_id.set(identity)
         context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
         code, trouble = grpc.StatusCode.OK, ""
         try:
-            yield
+            async with _until(deadline):
+                yield
         except RequestError as error:
             code, trouble = _CODES[type(error)], str(error)
             await _abort(context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else [])
@@ -92,10 +122,17 @@ class Calls:
             record_request(self._metrics, method, code.name, trouble, time.monotonic() - began)
 
 
-def deadline_of(context: Any) -> float | None:
-    """Return the caller's deadline by `time.monotonic()`; None when it waits for ever."""
-    remaining = context.time_remaining()
-    return None if remaining is None else time.monotonic() + remaining
+@contextlib.asynccontextmanager
+async def _until(deadline: float | None) -> AsyncGenerator[None, None]:
+    """End what is done within, at the deadline."""
+    limit = asyncio.timeout_at(deadline)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise ExpiredError("the deadline passed before the answer was complete") from error
 
 
 async def _abort(

@@ -1,15 +1,17 @@
 """`nvidia.riva.asr.RivaSpeechRecognition`, with the messages of NVIDIA's own client package."""
 
+from functools import partial
 from typing import Any
 
-from riva.client.proto import riva_asr_pb2
+from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 from whisper_server.audio.samples import SAMPLE_RATE
 from whisper_server.audio.stream import whole
 from whisper_server.errors import UnsupportedError
-from whisper_server.rpc.calls import Calls, deadline_of
+from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva_config import read_config
 from whisper_server.rpc.riva_results import recognize_response
+from whisper_server.rpc.server import Service
 from whisper_server.served_model import ServedModel
 from whisper_server.transcriber import Job, Transcriber
 
@@ -27,6 +29,10 @@ class RivaSpeechRecognition:
         self._model = model
         self._calls = calls
 
+    def service(self) -> Service:
+        """Return what the server registers."""
+        return Service(SERVICE, partial(riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server, self))
+
     async def Recognize(self, request: Any, context: Any) -> Any:  # noqa: N802 - the proto's name
         """Transcribe a whole recording."""
         return await self._calls.answer("Recognize", context, lambda: self._recognize(request, context))
@@ -41,7 +47,7 @@ class RivaSpeechRecognition:
 
     async def _recognize(self, request: Any, context: Any) -> Any:
         hint, instructions = read_config(request.config, self._model)
-        job = Job(whole(request.audio), hint, instructions, deadline_of(context))
+        job = Job(whole(request.audio), hint, instructions, self._calls.deadline(context))
         response = recognize_response(await self._transcriber.transcribe(job))
         response.id.CopyFrom(request.id)
         return response

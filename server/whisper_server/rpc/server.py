@@ -1,13 +1,13 @@
 """The gRPC server: its services, its options, its end."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from riva.client.proto import riva_asr_pb2_grpc
 
-from whisper_server.rpc import riva
 from whisper_server.rpc.health import Health
 from whisper_server.settings import Settings
 
@@ -16,15 +16,32 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _WHOLE_SERVER = ""
 
 
-class RpcServer:
-    """Riva's service, health and reflection on one port."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the server.
 
-    def __init__(self, settings: Settings, service: riva.RivaSpeechRecognition) -> None:
-        self._server = grpc.aio.server(options=_options(settings))
+    Attributes:
+        name: in full, as the proto has it.
+        add_to: registers its methods with a gRPC server.
+    """
+
+    name: str
+    add_to: Callable[[Any], None]
+
+
+class RpcServer:
+    """Services, health and reflection on one port."""
+
+    def __init__(
+        self, settings: Settings, services: Sequence[Service], interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
+    ) -> None:
+        self._server = grpc.aio.server(options=_options(settings), interceptors=interceptors)
         self._health = Health()
-        riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(service, self._server)
+        self._names = [service.name for service in services]
+        for service in services:
+            service.add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (riva.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         host = settings.host or "::"
         self._address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
@@ -35,7 +52,7 @@ class RpcServer:
             port: int = self._server.add_insecure_port(self._address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._address}: is another server running there?") from error
-        for name in (_WHOLE_SERVER, riva.SERVICE):
+        for name in (_WHOLE_SERVER, *self._names):
             await self._health.set(name, _SERVING)
         await self._server.start()
         return port

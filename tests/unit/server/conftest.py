@@ -16,9 +16,12 @@ from tests.unit.server.fakes import FakeEngine
 from whisper_server.admission import Admission
 from whisper_server.audio.decode import DecodeLimits
 from whisper_server.metrics import Metrics
+from whisper_server.patience import Patience
+from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
+from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
 from whisper_server.settings import Settings
 from whisper_server.transcriber import Transcriber
@@ -76,7 +79,10 @@ async def serving(model: ServedModel, settings: Settings) -> AsyncIterator[Serve
     engine, metrics = FakeEngine(), Metrics()
     admission = Admission(settings.max_queued_requests, metrics)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
-    server = RpcServer(settings, RivaSpeechRecognition(transcriber, model, Calls(metrics)))
+    calls = Calls(metrics, Patience.of(settings))
+    security = Security.open(settings, metrics)
+    interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
+    server = RpcServer(settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Served(engine, metrics, server, channel, riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel))

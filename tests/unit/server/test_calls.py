@@ -17,6 +17,9 @@ class Context:
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return ((REQUEST_ID_KEY, self._request_id),)
 
+    def time_remaining(self) -> None:
+        """It waits for ever."""
+
     def set_trailing_metadata(self, metadata: tuple[tuple[str, str], ...]) -> None:
         self.trailing = dict(metadata)
 

@@ -1,10 +1,12 @@
-"""Settings: flags over environment over defaults; a wrong one is one sentence that names it."""
+"""Settings: flags over environment over a file over defaults; a wrong one is one sentence that names it."""
 
 from pathlib import Path
 
 import pytest
 
-from whisper_server.settings import Settings, SettingsError, describe_settings, parse_settings
+from whisper_server.configuration import describe_settings, parse_settings
+from whisper_server.setting_values import SettingsError
+from whisper_server.settings import Settings
 
 MODEL = ["--model", "/models/artifacts/ab"]
 
@@ -66,3 +68,82 @@ def test_help_shows_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     for setting in describe_settings():
         assert setting.flag in words
         assert setting.variable in words.replace(" ", "")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "server.toml"
+
+
+def test_a_file_gives_what_neither_flag_nor_environment_does(file: Path) -> None:
+    file.write_text(
+        'model = "/file"\ngrpc_port = 1\nprobe_port = 2\nmax_audio_seconds = 3\n'
+        'model_name = ["a", "b"]\nallow_tokens_without_tls = true\n'
+    )
+    environment = {"WHISPER_SERVER_GRPC_PORT": "10", "WHISPER_SERVER_PROBE_PORT": "20"}
+    settings = parse_settings(["--config", str(file), "--grpc-port", "100"], environment)
+    assert settings == Settings(
+        model=Path("/file"),
+        grpc_port=100,
+        probe_port=20,
+        max_audio_seconds=3,
+        model_name=("a", "b"),
+        allow_tokens_without_tls=True,
+    )
+
+
+def test_the_environment_can_name_the_file(file: Path) -> None:
+    file.write_text('model = "/file"')
+    assert parse_settings([], {"WHISPER_SERVER_CONFIG": str(file)}).model == Path("/file")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("max_audio_secs = 1", "{file}: 'max_audio_secs' is no setting: do you mean max_audio_seconds?"),
+        ("max-audio-seconds = 1", "{file}: 'max-audio-seconds' is no setting: do you mean max_audio_seconds?"),
+        ("zzz = 1", "{file}: 'zzz' is no setting; whisper-server --help lists them"),
+        ("grpc_port = 70000", "{file}: grpc_port: '70000' is not a whole number from 0 to 65535"),
+        (
+            "grpc_port = 1.5",
+            "{file}: grpc_port: 1.5 is neither a text, a whole number, true, false nor a list of texts",
+        ),
+        ("[grpc_port]", "{file}: grpc_port: {{}} is neither a text, a whole number, true, false nor a list of texts"),
+        ("grpc_port", "{file} is not TOML: "),
+        ("log_level = '\xff'", "{file} is not TOML: "),
+        (None, "{file} cannot be read: No such file or directory"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(file: Path, content: str | None, sentence: str) -> None:
+    if content is not None:
+        file.write_text(content, encoding="latin-1")
+    with pytest.raises(SettingsError) as caught:
+        parse_settings([*MODEL, "--config", str(file)], {})
+    assert str(caught.value).startswith(sentence.format(file=file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--tokens-file", "/t"], "--tokens-file without TLS would send secrets in the clear"),
+        (["--tls-key-file", "/k"], "--tls-certificate-file and --tls-key-file are given together"),
+        (["--tls-certificate-file", "/c"], "--tls-certificate-file and --tls-key-file are given together"),
+        (["--tls-client-ca-file", "/a"], "--tls-client-ca-file needs --tls-certificate-file"),
+    ],
+)
+def test_settings_that_contradict_one_another_are_refused(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings([*MODEL, *arguments], {})
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--tokens-file", "/t", "--allow-tokens-without-tls"],
+        ["--tokens-file", "/t", "--allow-tokens-without-tls", "true"],
+        ["--tokens-file", "/t", "--tls-certificate-file", "/c", "--tls-key-file", "/k"],
+    ],
+)
+def test_tokens_are_taken_with_tls_or_when_told_so(arguments: list[str]) -> None:
+    assert parse_settings([*MODEL, *arguments], {}).tokens_file == Path("/t")
