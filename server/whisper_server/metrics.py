@@ -52,6 +52,9 @@ class Metrics:
         self.queue_depth = Gauge(
             "whisper_server_queue_depth", "Requests that wait behind the one being served.", registry=self.registry
         )
+        self.active_streams = Gauge(
+            "whisper_server_active_streams", "Live streams that are listened to.", registry=self.registry
+        )
         self.queue_wait_seconds = Histogram(
             "whisper_server_queue_wait_seconds",
             "Time that a transcribed request waited, its decoding and inference left out.",

@@ -129,7 +129,7 @@ def _build_server(
     model = ServedModel(
         settings.model_name, manifest.digest, manifest.languages, manifest.multilingual, artifact.times_words
     )
-    admission = Admission(settings.max_queued_requests, metrics)
+    admission = Admission(settings.max_queued_requests, metrics, settings.max_streams)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()

@@ -60,6 +60,7 @@ class Settings:
     max_queued_requests: Annotated[
         int, Setting(whole_number(0, 10_000), "requests that may wait for the model; one more is refused")
     ] = 32
+    max_streams: Annotated[int, Setting(whole_number(0, 10_000), "live streams at a time; one more is refused")] = 32
     default_deadline_seconds: Annotated[
         int, Setting(whole_number(1, 86_400), "deadline of requests whose caller sets none")
     ] = 3_600

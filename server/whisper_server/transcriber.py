@@ -1,8 +1,9 @@
 """The way of every recording, whatever protocol it came by: admit, decode, transcribe, count."""
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from whisper_server.admission import Admission
 from whisper_server.audio.decode import DecodeLimits
@@ -29,7 +30,12 @@ from whisper_server.engine.schedule.errors import (
     SchedulerClosedError,
 )
 from whisper_server.errors import ExpiredError, OverloadedError, UnavailableError
+from whisper_server.live.interface import LiveOptions, LiveUpdate
+from whisper_server.live.stream import listen
 from whisper_server.metrics import Metrics
+
+_U = TypeVar("_U")
+_Admit = Callable[[], contextlib.AbstractContextManager[None]]
 
 #: About the time of a few short clips; clients add their own backoff.
 _RETRY_AFTER_SECONDS = 2.0
@@ -65,14 +71,14 @@ class Outcome:
     audio_seconds: float
 
 
-class Hearing:
+class Hearing(Generic[_U]):
     """A job at work.
 
     Attributes:
         updates: what is said, as it is heard; once only.
     """
 
-    def __init__(self, updates: AsyncIterator[Update], audio: "_Meter") -> None:
+    def __init__(self, updates: AsyncIterator[_U], audio: "_Meter") -> None:
         self.updates = updates
         self._audio = audio
 
@@ -97,10 +103,10 @@ class Transcriber:
         self._metrics = metrics
 
     @contextlib.asynccontextmanager
-    async def transcribing(self, job: Job) -> AsyncGenerator[Hearing, None]:
+    async def transcribing(self, job: Job) -> AsyncGenerator[Hearing[Update], None]:
         """Hold a place for `job`, and give what is said in it, piece by piece."""
         caller = Caller(object(), job.deadline)
-        async with self._hearing(job) as audio:
+        async with self._hearing(job, self._admission.admit) as audio:
             request = TranscriptionRequest(audio.blocks, job.instructions, caller)
             async with contextlib.aclosing(self._engine.transcribe(request)) as updates:
                 yield Hearing(updates, audio)
@@ -113,17 +119,26 @@ class Transcriber:
 
     async def detect_language(self, job: Job) -> LanguageFound:
         """Return the language of the first 30 s of `job`."""
-        async with self._hearing(job) as audio:
+        async with self._hearing(job, self._admission.admit) as audio:
             window = await first_window(audio.blocks)
             request = WindowRequest(window, job.instructions, Caller(object(), job.deadline))
             return await self._engine.detect_language(request)
 
     @contextlib.asynccontextmanager
-    async def _hearing(self, job: Job) -> AsyncGenerator["_Meter", None]:
+    async def listening(self, job: Job, options: LiveOptions) -> AsyncGenerator[Hearing[LiveUpdate], None]:
+        """Hold a place for a live stream, and give its utterances as they are spoken."""
+        caller = Caller(object(), job.deadline)
+        async with self._hearing(job, self._admission.admit_stream) as audio:
+            live = listen(self._engine, audio.blocks, job.instructions, options, caller)
+            async with contextlib.aclosing(live) as updates:
+                yield Hearing(updates, audio)
+
+    @contextlib.asynccontextmanager
+    async def _hearing(self, job: Job, admit: _Admit) -> AsyncGenerator["_Meter", None]:
         check(job.instructions)
         if self._engine.full:
             raise OverloadedError("the model has as much to do as may wait: try again later", _RETRY_AFTER_SECONDS)
-        with self._admission.admit(), _as_request_errors():
+        with admit(), _as_request_errors():
             async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits)) as samples:
                 meter = _Meter(samples, self._metrics)
                 async with contextlib.aclosing(meter.blocks):

@@ -1,8 +1,19 @@
 """What front ends ask of a live stream, and what they get."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from whisper_server.engine.interface import LanguageFound, Segment
+from whisper_server.errors import InvalidRequestError
+
+#: What each value of `Endpointing` may be, both ends included.
+ENDPOINTING_LIMITS = {
+    "start_history_ms": (1, 5_000),
+    "start_threshold": (0.0, 1.0),
+    "stop_history_ms": (1, 10_000),
+    "stop_threshold": (0.0, 1.0),
+    # A window is 30 s at most, the speech that goes on while it fills included.
+    "max_utterance_seconds": (5.0, 28.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +26,9 @@ class Endpointing:
         stop_history_ms: silence for so long ends it.
         stop_threshold: probability below which a step counts as silence.
         max_utterance_seconds: with no pause for so long it is cut at the last agreed word.
+
+    Raises:
+        InvalidRequestError: when a value is outside `ENDPOINTING_LIMITS`.
     """
 
     start_history_ms: int = 64
@@ -22,6 +36,13 @@ class Endpointing:
     stop_history_ms: int = 800
     stop_threshold: float = 0.35
     max_utterance_seconds: float = 25.0
+
+    def __post_init__(self) -> None:
+        for field_ in fields(self):
+            value = getattr(self, field_.name)
+            least, most = ENDPOINTING_LIMITS[field_.name]
+            if not least <= value <= most:  # NaN is not either.
+                raise InvalidRequestError(f"endpointing: {field_.name} is {value}, and may be from {least} to {most}")
 
 
 @dataclass(frozen=True, slots=True)

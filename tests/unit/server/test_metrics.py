@@ -9,6 +9,7 @@ OURS = {
     "whisper_server_inference_seconds": "counter",
     "whisper_server_requests_in_progress": "gauge",
     "whisper_server_queue_depth": "gauge",
+    "whisper_server_active_streams": "gauge",
     "whisper_server_queue_wait_seconds": "histogram",
     "whisper_server_reload_failures": "counter",
     "whisper_server_model": "info",

@@ -1,0 +1,122 @@
+"""Follows one stream through its utterances."""
+
+from whisper_server.audio.samples import SAMPLE_RATE, Samples
+from whisper_server.engine.interface import Transcription
+from whisper_server.live.agreement import LocalAgreement
+from whisper_server.live.buffers import Tape
+from whisper_server.live.cutting import Speech, cut_at_agreement, without_words
+from whisper_server.live.decoding import UtteranceDecoder
+from whisper_server.live.endpoints import Begin, End, EndpointDetector
+from whisper_server.live.interface import Final, Interim, LiveOptions
+from whisper_server.live.partials import Partials
+from whisper_server.live.utterance import Utterance
+
+#: So long before an utterance has to be cut, a transcript is made for the cut's to agree with, unless one of nearly as
+#: much was made anyway.
+_CUT_NOTICE = 2 * SAMPLE_RATE
+#: The cut waits for it; without it, it is made where words are safe to be whole.
+_CUT_PATIENCE_SECONDS = 1.0
+#: No partial begins when so much of the silence that ends an utterance has passed: the final is near.
+_ENDING = 0.5
+
+
+class Listener:
+    """Takes samples and their probabilities of speech, and makes interims and finals of them.
+
+    A final is made within `step` and `finish`, and nothing else meanwhile: its utterance's partial is dropped before.
+    """
+
+    def __init__(
+        self, decoder: UtteranceDecoder, partials: Partials, options: LiveOptions, *, word_times: bool
+    ) -> None:
+        self._decoder = decoder
+        self._partials = partials
+        self._interims = options.interim_results
+        self._word_times = word_times
+        self._least_speech = options.endpointing.start_history_ms * SAMPLE_RATE // 1000
+        self._longest = round(options.endpointing.max_utterance_seconds * SAMPLE_RATE)
+        self._detector = EndpointDetector(options.endpointing)
+        self._tape = Tape()
+        self._utterance: Utterance | None = None
+
+    def add(self, samples: Samples) -> None:
+        """Take what was sent next; its probabilities follow by `step`."""
+        self._tape.forget(self._detector.needed_from if self._utterance is None else self._utterance.start)
+        self._tape.append(samples)
+
+    async def step(self, probability: float) -> Final | None:
+        """Take the probability of speech in the next step, and return the utterance that has ended with it."""
+        event = self._detector.push(probability)
+        if isinstance(event, Begin):
+            self._utterance = Utterance(event.at)
+        if self._utterance is None:
+            return None
+        if isinstance(event, End):
+            return await self._end(self._utterance, event)
+        if self._detector.heard - self._utterance.start >= self._longest:
+            return await self._cut(self._utterance)
+        return None
+
+    async def finish(self) -> Final | None:
+        """Return the utterance that ends with the stream."""
+        if self._utterance is None:
+            return None
+        end = self._detector.ending
+        if end.at == self._detector.heard:  # It is spoken to the last sample, beyond the last whole step.
+            end = End(self._tape.end, end.speech)
+        return await self._end(self._utterance, end)
+
+    def begin_partial(self) -> None:
+        """Begin a partial transcript of the running utterance, if it is time for one."""
+        utterance = self._utterance
+        if utterance is not None and self._partials.possible and self._wants_partial(utterance):
+            utterance.transcribed = self._tape.end
+            self._partials.begin(self._tape.cut(utterance.start, self._tape.end), utterance.start)
+
+    def interim(self) -> Interim | None:
+        """Return what to tell of the running utterance, if a partial transcript has been made."""
+        transcript = self._partials.take()
+        if transcript is None or self._utterance is None:
+            return None
+        said = self._utterance.agreement.add(transcript)
+        if not self._interims or not said.text:
+            return None
+        self._utterance.told = True
+        return Interim(said.text, said.stability, self._heard_seconds)
+
+    def _wants_partial(self, utterance: Utterance) -> bool:
+        cut_at = utterance.start + self._longest
+        if self._tape.end >= cut_at - _CUT_NOTICE and utterance.transcribed < cut_at - 2 * _CUT_NOTICE:
+            return True
+        return self._interims and self._partials.due and self._detector.silence < _ENDING
+
+    async def _end(self, utterance: Utterance, end: End) -> Final | None:
+        """Return the final of an utterance; None when there is nothing to tell."""
+        self._utterance = None
+        await self._partials.drop()
+        # What a cut has left may be nothing but the silence behind the last word.
+        if end.speech - utterance.start < self._least_speech:
+            return None
+        samples = self._tape.cut(utterance.start, end.at)
+        return self._final(utterance, await self._decoder.final(samples, utterance.start))
+
+    async def _cut(self, utterance: Utterance) -> Final | None:
+        """Return the final of an utterance's first part, and go on with the rest as a new one."""
+        transcript = await self._partials.settle(_CUT_PATIENCE_SECONDS)
+        if transcript is not None:
+            utterance.agreement.add(transcript)
+        samples = self._tape.cut(utterance.start, self._detector.heard)
+        heard = await self._decoder.final(samples, utterance.start, word_times=True)
+        cut = cut_at_agreement(Speech(samples, utterance.start, heard.segments), utterance.agreement.newest)
+        self._utterance = Utterance(cut.at, agreement=LocalAgreement(cut.rest))
+        segments = cut.segments if self._word_times else without_words(cut.segments)
+        return self._final(utterance, Transcription(heard.language, segments))
+
+    def _final(self, utterance: Utterance, heard: Transcription) -> Final | None:
+        if not heard.segments and not utterance.told:
+            return None
+        return Final(heard.segments, heard.language, self._heard_seconds)
+
+    @property
+    def _heard_seconds(self) -> float:
+        return self._tape.end / SAMPLE_RATE
