@@ -67,6 +67,13 @@ class Metrics:
             ("what",),
             registry=self.registry,
         )
+        # By file, so that there is no sample, which alerts would take for a date in 1970, where there is no TLS.
+        self.certificate_expiry = Gauge(
+            "whisper_server_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires, in seconds since 1970.",
+            ("file",),
+            registry=self.registry,
+        )
         self.model = Info("whisper_server_model", "The model that is served.", registry=self.registry)
 
     def expose(self) -> bytes:

@@ -133,7 +133,9 @@ def _build_server(
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
-    return RpcServer(settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors)
+    return RpcServer(
+        settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors, security.certificates
+    )
 
 
 async def _drain(server: RpcServer, settings: Settings, hurry: asyncio.Event) -> None:

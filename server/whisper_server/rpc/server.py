@@ -8,7 +8,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from whisper_server.rpc.credentials import server_credentials
 from whisper_server.rpc.health import Health
+from whisper_server.security.certificates import Certificates
 from whisper_server.settings import Settings
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -33,8 +35,13 @@ class RpcServer:
     """Services, health and reflection on one port."""
 
     def __init__(
-        self, settings: Settings, services: Sequence[Service], interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
+        self,
+        settings: Settings,
+        services: Sequence[Service],
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        certificates: Certificates | None = None,
     ) -> None:
+        self._certificates = certificates
         self._server = grpc.aio.server(options=_options(settings), interceptors=interceptors)
         self._health = Health()
         self._names = [service.name for service in services]
@@ -49,13 +56,18 @@ class RpcServer:
     async def start(self) -> int:
         """Serve, and return the port in use; OSError when it is taken."""
         try:
-            port: int = self._server.add_insecure_port(self._address)
+            port = self._add_port()
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._address}: is another server running there?") from error
         for name in (_WHOLE_SERVER, *self._names):
             await self._health.set(name, _SERVING)
         await self._server.start()
         return port
+
+    def _add_port(self) -> int:
+        if self._certificates is None:
+            return int(self._server.add_insecure_port(self._address))
+        return int(self._server.add_secure_port(self._address, server_credentials(self._certificates)))
 
     async def announce_end(self) -> None:
         """Tell whoever asks that this server is not the one to use; it still serves."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from whisper_server.metrics import Metrics
+from whisper_server.security.certificates import CertificateFiles, Certificates
 from whisper_server.security.tokens import Tokens
 from whisper_server.settings import Settings
 
@@ -13,11 +14,18 @@ class Security:
 
     Attributes:
         tokens: those that may be brought; None when none is asked for.
+        certificates: what the server proves itself with; None to speak without TLS.
     """
 
     tokens: Tokens | None
+    certificates: Certificates | None
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> "Security":
         """Read the files; MountedFileError when one is not as it should be."""
-        return cls(Tokens(settings.tokens_file, metrics) if settings.tokens_file else None)
+        tokens = Tokens(settings.tokens_file, metrics) if settings.tokens_file else None
+        certificate, key = settings.tls_certificate_file, settings.tls_key_file
+        if certificate is None or key is None:
+            return cls(tokens, None)
+        files = CertificateFiles(certificate, key, settings.tls_client_ca_file)
+        return cls(tokens, Certificates(files, metrics))

@@ -52,6 +52,7 @@ class Served:
     engine: FakeEngine
     metrics: Metrics
     server: RpcServer
+    port: int
     channel: Any
     stub: Any
 
@@ -82,10 +83,12 @@ async def serving(model: ServedModel, settings: Settings) -> AsyncIterator[Serve
     calls = Calls(metrics, Patience.of(settings))
     security = Security.open(settings, metrics)
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
-    server = RpcServer(settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors)
+    server = RpcServer(
+        settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors, security.certificates
+    )
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield Served(engine, metrics, server, channel, riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel))
+        yield Served(engine, metrics, server, port, channel, riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel))
     await server.stop(0)
 
 

@@ -12,6 +12,7 @@ OURS = {
     "whisper_server_active_streams": "gauge",
     "whisper_server_queue_wait_seconds": "histogram",
     "whisper_server_reload_failures": "counter",
+    "whisper_server_certificate_expiry_timestamp_seconds": "gauge",
     "whisper_server_model": "info",
 }
 

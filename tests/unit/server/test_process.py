@@ -119,6 +119,21 @@ def test_wrong_usage_is_one_sentence_and_two(tmp_path: Path) -> None:
         assert server.log == "whisper-server: --device: 'tpu' is not one of auto, cuda, cpu\n"
 
 
+@pytest.mark.parametrize("name", ["tokens", "tls"])
+def test_a_wrong_secret_is_one_sentence_and_two(published_artifact: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("hush hush\n")
+    arguments = {
+        "tokens": ["--tokens-file", str(file), "--allow-tokens-without-tls"],
+        "tls": ["--tls-certificate-file", str(file), "--tls-key-file", str(file)],
+    }
+    with ServerProcess(tmp_path, "--model", str(published_artifact), *arguments[name]) as server:
+        assert server.exit_code() == 2
+        (line,) = server.lines()
+    assert str(file) in line["message"]
+    assert "hush" not in server.log
+
+
 def test_a_port_that_is_taken_is_one_sentence(server: ServerProcess, published_artifact: Path, tmp_path: Path) -> None:
     folder = tmp_path / "second"
     folder.mkdir()
