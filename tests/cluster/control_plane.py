@@ -4,9 +4,7 @@ Enough to try what only talks to the API server: the real schema, admission, RBA
 of Jobs and Deployments. Pods are accepted and stay Pending.
 """
 
-import random
 import signal
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from tests.cluster import binaries, kubeconfig, runs
 from tests.cluster.certificates import Authority
 from tests.cluster.console import say
 from tests.cluster.kubeconfig import Kubectl
+from tests.cluster.ports import free_port
 from tests.cluster.processes import Daemon, answers, wait_until
 
 READY_SECONDS = 60
@@ -49,8 +48,8 @@ class ControlPlane:
     def __init__(self, run: Path, settings: Settings) -> None:
         self._run = run
         self._settings = settings
-        self._etcd_url = f"http://127.0.0.1:{_free_port('127.0.0.1')}"
-        self._port = _free_port(settings.address)
+        self._etcd_url = f"http://127.0.0.1:{free_port()}"
+        self._port = free_port(settings.address)
         self._daemons: dict[str, Daemon] = {}
         self.url = f"https://{settings.address}:{self._port}"
         self.authority = Authority(run / "certificates")
@@ -178,19 +177,3 @@ class ControlPlane:
         tls = ssl.create_default_context(cafile=self.authority.certificate)
         watching = list(self._daemons.values())
         wait_until(what, lambda: answers(url, tls=tls), seconds=READY_SECONDS, watching=watching)
-
-
-def _free_port(address: str) -> int:
-    """A port that nobody listens on.
-
-    Below the range that the kernel hands out for outgoing connections: a port from it could be taken by any
-    connection of the machine before the daemon listens, or while the API server restarts.
-    """
-    while True:
-        port = random.randrange(20000, 30000)
-        with socket.socket() as candidate:
-            try:
-                candidate.bind((address, port))
-            except OSError:
-                continue
-            return port

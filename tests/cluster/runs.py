@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.cache import cache_dir
+from tests.cluster.cache import cache_dir, locked
 from tests.cluster.console import say
 from tests.cluster.processes import Process, end_all
 
@@ -70,11 +70,15 @@ def end_run(run: Path) -> None:
 
 
 def sweep_leftovers(runs: Iterable[Path], sweep: Callable[[Path], None]) -> None:
-    """Calls `sweep` for each of `runs` that nobody answers for."""
-    for run in filter(is_leftover, runs):
-        say(f"clearing away {run.name}, which a run that died has left behind")
-        with uninterrupted():
-            sweep(run)
+    """Calls `sweep` for each of `runs` that nobody answers for; one process at a time."""
+    left = list(filter(is_leftover, runs))
+    if not left:
+        return
+    with locked(_runs().with_suffix(".lock"), waiting_for="another process that clears leftovers away"):
+        for run in left:
+            say(f"clearing away {run.name}, which a run that died has left behind")
+            with uninterrupted():
+                sweep(run)
 
 
 @contextmanager

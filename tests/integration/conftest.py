@@ -54,7 +54,9 @@ def session_operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPat
 def operator(session_operator: OperatorProcess) -> Iterator[OperatorProcess]:
     """The operator, running; whatever the test does to it, the next one finds it running."""
     session_operator.start()
+    session_operator.story()
     yield session_operator
+    print(session_operator.story())  # pytest shows it when the test has failed
     assert not session_operator.defects(), "the operator met a defect of its own"
 
 

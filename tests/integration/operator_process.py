@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.cluster.ports import free_port
 from tests.cluster.processes import answers, wait_until
 
 LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
@@ -22,9 +22,10 @@ class OperatorProcess:
         self._kubeconfig = kubeconfig
         self._log = log
         self._read = 0
+        self._told = 0
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
-        self._probe_port = _free_port()
+        self._probe_port = free_port()
 
     @property
     def healthz(self) -> str:
@@ -79,9 +80,8 @@ class OperatorProcess:
         new, self._read = text[self._read :], len(text)
         return new
 
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    def story(self) -> str:
+        """What it has logged since this was asked last, for whoever wonders about a test that failed."""
+        text = self._log.read_text()
+        new, self._told = text[self._told :], len(text)
+        return new

@@ -17,6 +17,7 @@ import urllib3
 
 from tests.cluster.certificates import KeyPair
 from tests.cluster.packages import ensure, find
+from tests.cluster.ports import free_port
 from tests.support.tokens import TokenServer
 
 #: Program -> Debian package, of what tests of registries run.
@@ -31,7 +32,7 @@ TITLE = "org.opencontainers.image.title"
 
 # bcrypt of PASSWORD: the only kind that docker-registry takes, and Python has none.
 _HTPASSWD = f"{USER}:$2b$05$F12uD8iAxQn9nCcwc15Lve8eWnPGVHGEaDLXitxB1vKiOWDtnUMo2\n"
-_READY_SECONDS = 20
+_READY_SECONDS = 60
 _STOP_SECONDS = 10
 
 
@@ -85,7 +86,7 @@ class Registry:
         programs()
         with tempfile.TemporaryDirectory(prefix="whisper-registry-") as name:
             folder = Path(name)
-            address = f"127.0.0.1:{_free_port()}"
+            address = f"127.0.0.1:{free_port()}"
             config: dict[str, Any] = {
                 "version": "0.1",
                 "storage": {"filesystem": {"rootdirectory": str(data or folder / "data")}},
@@ -190,9 +191,3 @@ def docker_config(host: str, **entry: str) -> str:
     if "username" in entry and "auth" not in entry:
         entry = {"auth": base64.b64encode(f"{entry['username']}:{entry['password']}".encode()).decode()}
     return json.dumps({"auths": {host: entry}})
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port

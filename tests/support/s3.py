@@ -1,7 +1,6 @@
 """A real S3 server, versitygw, on a directory of its own."""
 
 import secrets
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,12 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.cluster.binaries import versitygw
 from tests.cluster.certificates import Authority, KeyPair
+from tests.cluster.ports import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
-_READY_SECONDS = 20
+_READY_SECONDS = 60
 _STOP_SECONDS = 10
 
 
@@ -54,7 +54,7 @@ class S3Server:
         """Start a server with versioned buckets at `host`, on a free port unless one is named; stop it at the end."""
         program = versitygw()
         with tempfile.TemporaryDirectory(prefix="whisper-s3-") as folder:
-            port = port or _free_port(host)
+            port = port or free_port(host)
             ca = None if authority is None else authority.certificate
             server = cls(host, port, "test-access-key", secrets.token_hex(20), Path(folder, "log"), ca)
             keys = None if authority is None else authority.issue("s3", addresses=[host])
@@ -121,12 +121,6 @@ class S3Server:
             else:
                 return
         raise RuntimeError(f"versitygw did not become ready at {self.endpoint}:\n{self.log.read_text()}")
-
-
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
