@@ -17,6 +17,7 @@ from whisper_server.lifecycle import Lifecycle, Phase
 from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.probes import probe_application, serving_probes
+from whisper_server.profanity import ProfanityFilter
 from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
@@ -64,11 +65,12 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
 
     Raises:
         WarmUpError: when the model does not work here.
-        MountedFileError: when the tokens cannot be read.
+        MountedFileError: when the tokens or the words to mask cannot be read.
         OSError: when a port is taken.
     """
     signals, lifecycle, metrics = _StopSignals(), Lifecycle(), Metrics()
     security = Security.open(settings, metrics)
+    profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
     probes = probe_application(lifecycle, metrics)
     async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
         log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
@@ -76,7 +78,7 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
-        server = _build_server(settings, artifact, engine, metrics, security)
+        server = _build_server(settings, artifact, engine, metrics, security, profanity)
         grpc_port = await server.start()
         lifecycle.phase = Phase.READY
         log.info("ready; gRPC on port %d", grpc_port, extra={"grpc_port": grpc_port})
@@ -123,7 +125,12 @@ def _tell_model(metrics: Metrics, settings: Settings, artifact: Artifact, engine
 
 
 def _build_server(
-    settings: Settings, artifact: Artifact, engine: Engine, metrics: Metrics, security: Security
+    settings: Settings,
+    artifact: Artifact,
+    engine: Engine,
+    metrics: Metrics,
+    security: Security,
+    profanity: ProfanityFilter | None,
 ) -> RpcServer:
     manifest = artifact.manifest
     model = ServedModel(
@@ -133,9 +140,8 @@ def _build_server(
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
-    return RpcServer(
-        settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors, security.certificates
-    )
+    riva = RivaSpeechRecognition(transcriber, model, calls, profanity)
+    return RpcServer(settings, (riva.service(),), interceptors, security.certificates)
 
 
 async def _drain(server: RpcServer, settings: Settings, hurry: asyncio.Event) -> None:

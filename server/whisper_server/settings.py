@@ -81,6 +81,12 @@ class Settings:
         int, Setting(seconds, "time after SIGTERM in which new requests are still taken, while endpoints change")
     ] = 5
     grace_seconds: Annotated[int, Setting(seconds, "time after that for requests in flight to finish")] = 30
+    profanity_words_file: Annotated[
+        Path | None,
+        Setting(
+            optional_file, "file with the words or phrases to mask where a caller asks for it, one a line; empty: none"
+        ),
+    ] = None
     log_format: Annotated[str, Setting(one_of("json", "text"), "json or text")] = "json"
     log_level: Annotated[str, Setting(one_of(*LOG_LEVELS), ", ".join(LOG_LEVELS))] = "info"
     termination_log: Annotated[Path, Setting(Path, "file that takes the termination message, if it is there")] = Path(

@@ -43,7 +43,7 @@ DECODING_RANGES: dict[str, Range] = {
 VAD_RANGES: dict[str, Range] = {
     "threshold": (0.01, 1),
     "neg_threshold": (0, 1),
-    "min_speech_duration_ms": (0, 30_000),
+    "min_speech_duration_ms": (0, 10_000),
     "max_speech_duration_s": (1, MAX_WINDOW_SECONDS),
     "min_silence_duration_ms": (0, 30_000),
     "speech_pad_ms": (0, 5_000),

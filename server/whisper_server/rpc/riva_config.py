@@ -3,14 +3,20 @@
 docs/server.md has the table, and a test for every row.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from riva.client.proto.riva_audio_pb2 import AudioEncoding
 
 from whisper_server.audio.formats import AudioHint, Encoding
-from whisper_server.engine.options import Context, Instructions, Task
+from whisper_server.engine.limits import MAX_CONTEXT_CHARACTERS, check
+from whisper_server.engine.options import Instructions, Task
 from whisper_server.errors import InvalidRequestError
 from whisper_server.languages import whisper_language
+from whisper_server.live.interface import LiveOptions
+from whisper_server.rpc.riva_custom import Custom, read_custom
+from whisper_server.rpc.riva_endpointing import live_endpointing, read_endpointing
 from whisper_server.served_model import ServedModel
 
 _ENCODINGS = {
@@ -22,32 +28,59 @@ _ENCODINGS = {
     AudioEncoding.OGGOPUS: Encoding.OGG_OPUS,
 }
 
-#: About the 223 tokens that Whisper's prompt takes; the model would drop the rest without a word.
-MAX_HOTWORD_CHARACTERS = 1_000
 
-_TASK_KEY = "task"
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for.
+
+    Attributes:
+        hint: what it says of the audio.
+        instructions: what to do with it.
+        masked: whether the operator's words are masked in what is said.
+    """
+
+    hint: AudioHint
+    instructions: Instructions
+    masked: bool
 
 
-def read_config(config: Any, model: ServedModel) -> tuple[AudioHint, Instructions]:
-    """Return what a RecognitionConfig says of the audio, and what it asks for.
+def read_config(config: Any, model: ServedModel) -> Asked:
+    """Return what a RecognitionConfig asks for.
 
     Raises:
-        NotFoundError: when the config names another model.
+        NotFoundError: when it names another model.
         InvalidRequestError: when a field cannot be right or asks for what is not done here.
     """
+    custom = read_custom(config.custom_configuration)
+    return _read(config, custom, read_endpointing(config, custom.vad), model)
+
+
+def read_streaming_config(streaming: Any, model: ServedModel) -> tuple[Asked, LiveOptions]:
+    """Return what a StreamingRecognitionConfig asks for; raises as `read_config` does."""
+    config = streaming.config
+    custom = read_custom(config.custom_configuration)
+    if custom.instructions.vad is None:
+        raise InvalidRequestError("vad_filter: pauses end a stream's utterances, so they are looked for in any case")
+    endpointing = read_endpointing(config, custom.vad)
+    options = LiveOptions(streaming.interim_results, live_endpointing({**custom.vad, **endpointing}))
+    return _read(config, custom, endpointing, model), options
+
+
+def _read(config: Any, custom: Custom, endpointing: Mapping[str, Any], model: ServedModel) -> Asked:
     model.resolve_name(config.model)
     _refuse(config)
-    task = _read_task(config.custom_configuration)
-    model.check_task(task)
-    if config.enable_word_time_offsets:
-        model.check_word_times()
-    instructions = Instructions(
-        language=whisper_language(config.language_code, model.languages),
-        task=task,
+    own = custom.instructions
+    instructions = replace(
+        own,
+        language=_read_language(config, custom, model),
         word_times=config.enable_word_time_offsets,
-        context=Context(hotwords=_read_hotwords(config.speech_contexts)),
+        context=replace(own.context, hotwords=_read_hotwords(config, own.context.hotwords)),
+        decoding=replace(own.decoding, alternatives=_read_alternatives(config, own.decoding.beam_size)),
+        vad=None if own.vad is None else replace(own.vad, **endpointing),
     )
-    return _read_audio(config), instructions
+    _check_model(instructions, model)
+    check(instructions)
+    return Asked(_read_audio(config), instructions, config.profanity_filter)
 
 
 def _refuse(config: Any) -> None:
@@ -58,10 +91,14 @@ def _refuse(config: Any) -> None:
         raise InvalidRequestError(
             "enable_separate_recognition_per_channel: channels are mixed here; send each in a request of its own"
         )
-    if config.profanity_filter:
-        raise InvalidRequestError("profanity_filter: words are not filtered here")
-    if config.max_alternatives < 0:
-        raise InvalidRequestError(f"max_alternatives: {config.max_alternatives} is less than none")
+
+
+def _check_model(instructions: Instructions, model: ServedModel) -> None:
+    model.check_task(instructions.task)
+    if instructions.word_times:
+        model.check_word_times()
+    if instructions.multilingual and not model.multilingual:
+        raise InvalidRequestError("multilingual: this model knows English only")
 
 
 def _read_audio(config: Any) -> AudioHint:
@@ -71,19 +108,34 @@ def _read_audio(config: Any) -> AudioHint:
     return AudioHint(encoding, config.sample_rate_hertz, config.audio_channel_count)
 
 
-def _read_task(custom: Any) -> Task:
-    if unknown := sorted(set(custom) - {_TASK_KEY}):
-        raise InvalidRequestError(f"custom_configuration: {unknown[0][:40]!r} is unknown; known: {_TASK_KEY}")
-    try:
-        return Task(custom.get(_TASK_KEY, Task.TRANSCRIBE))
-    except ValueError:
-        raise InvalidRequestError(f"custom_configuration: task is {' or '.join(Task)}") from None
+def _read_language(config: Any, custom: Custom, model: ServedModel) -> str | None:
+    """Return the code of the language that is spoken; None to detect it."""
+    language = whisper_language(config.language_code, model.languages)
+    source = whisper_language(custom.source_language, model.languages)
+    if language is not None and source is not None and language != source:
+        raise InvalidRequestError(f"source_language: {source!r} is not language_code, {language!r}")
+    spoken = language or source
+    target = whisper_language(custom.target_language, model.languages)
+    translates = custom.instructions.task is Task.TRANSLATE
+    if target is not None and target != ("en" if translates else spoken or target):
+        what = "Whisper translates into English only" if translates else "send task translate too"
+        raise InvalidRequestError(f"target_language: {target!r}: {what}")
+    return spoken
 
 
-def _read_hotwords(contexts: Any) -> str | None:
-    phrases = ", ".join(phrase.strip() for context in contexts for phrase in context.phrases if phrase.strip())
-    if len(phrases) > MAX_HOTWORD_CHARACTERS:
+def _read_hotwords(config: Any, more: str | None) -> str | None:
+    phrases = [phrase.strip() for context in config.speech_contexts for phrase in context.phrases if phrase.strip()]
+    text = ", ".join([*phrases, *([more] if more else [])])
+    if phrases and len(text) > MAX_CONTEXT_CHARACTERS:
         raise InvalidRequestError(
-            f"speech_contexts: {len(phrases)} characters of phrases; a model takes {MAX_HOTWORD_CHARACTERS} at most"
+            f"speech_contexts: {len(text)} characters of phrases; a model takes {MAX_CONTEXT_CHARACTERS} at most"
         )
-    return phrases or None
+    return text or None
+
+
+def _read_alternatives(config: Any, beam_size: int) -> int:
+    """Riva may return fewer than are asked for, and a beam holds no more than its size."""
+    if config.max_alternatives < 0:
+        raise InvalidRequestError(f"max_alternatives: {config.max_alternatives} is less than none")
+    wanted: int = config.max_alternatives
+    return max(1, min(wanted, beam_size))

@@ -17,6 +17,7 @@ from whisper_server.admission import Admission
 from whisper_server.audio.decode import DecodeLimits
 from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
+from whisper_server.profanity import ProfanityFilter
 from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
@@ -83,9 +84,9 @@ async def serving(model: ServedModel, settings: Settings) -> AsyncIterator[Serve
     calls = Calls(metrics, Patience.of(settings))
     security = Security.open(settings, metrics)
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
-    server = RpcServer(
-        settings, (RivaSpeechRecognition(transcriber, model, calls).service(),), interceptors, security.certificates
-    )
+    profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
+    riva = RivaSpeechRecognition(transcriber, model, calls, profanity)
+    server = RpcServer(settings, (riva.service(),), interceptors, security.certificates)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Served(engine, metrics, server, port, channel, riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel))

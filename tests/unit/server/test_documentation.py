@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tests.support.settings_table import settings_table
 from tests.unit.server.test_riva_fields import HONOURED, REFUSED, WITHOUT_EFFECT
+from whisper_server.engine.limits import DECODING_RANGES, VAD_RANGES
 from whisper_server.metrics import Metrics
+from whisper_server.rpc.riva_custom import KNOWN
 
 PAGE = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
 
@@ -29,6 +31,18 @@ def test_every_field_of_a_request_is_told_as_it_is_tested() -> None:
         **dict.fromkeys(REFUSED, "refused"),
     }
     assert told == tested
+
+
+def test_every_key_of_custom_configuration_is_told_with_the_values_that_are_taken() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows("Keys of custom_configuration")}
+    assert told.keys() == set(KNOWN)
+    ranges = {
+        **{"temperature" if name == "temperatures" else name: taken for name, taken in DECODING_RANGES.items()},
+        **{f"vad_{name}": taken for name, taken in VAD_RANGES.items()},
+    }
+    for key, (low, high) in ranges.items():
+        if key in told:
+            assert told[key].split(",")[0] == f"{low:g} to {high:g}", key
 
 
 def test_every_metric_is_told() -> None:

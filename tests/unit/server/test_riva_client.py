@@ -70,4 +70,4 @@ listed = service.stub.GetRivaSpeechRecognitionConfig(riva_asr_pb2.RivaSpeechReco
 for model in listed.model_config:
     print(model.model_name, model.parameters["type"], model.parameters["language_code"])
 """
-    assert run("-c", program, server) == "whisper offline multi\n"
+    assert run("-c", program, server) == "whisper offline multi\nwhisper online multi\n"

@@ -148,7 +148,13 @@ async def test_any_of_the_models_names_will_do_and_another_is_not_found(served: 
 
 async def test_the_models_are_listed_with_what_they_can_do(served: Served) -> None:
     response = await served.stub.GetRivaSpeechRecognitionConfig(riva_asr_pb2.RivaSpeechRecognitionConfigRequest())
-    assert [config.model_name for config in response.model_config] == ["small", "whisper-1"]
+    listed = [(config.model_name, config.parameters["type"]) for config in response.model_config]
+    assert listed == [
+        ("small", "offline"),
+        ("small", "online"),
+        ("whisper-1", "offline"),
+        ("whisper-1", "online"),
+    ]
     assert dict(response.model_config[0].parameters) == {
         "type": "offline",
         "language_code": "multi",
@@ -160,18 +166,10 @@ async def test_the_models_are_listed_with_what_they_can_do(served: Served) -> No
 async def test_one_model_can_be_asked_for_and_another_is_not_found(served: Served) -> None:
     ask = riva_asr_pb2.RivaSpeechRecognitionConfigRequest
     response = await served.stub.GetRivaSpeechRecognitionConfig(ask(model_name="whisper-1"))
-    assert [config.model_name for config in response.model_config] == ["whisper-1"]
+    assert [config.model_name for config in response.model_config] == ["whisper-1", "whisper-1"]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await served.stub.GetRivaSpeechRecognitionConfig(ask(model_name="large"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-
-
-async def test_streaming_is_refused_with_what_to_do_instead(served: Served) -> None:
-    call = served.stub.StreamingRecognize(iter([riva_asr_pb2.StreamingRecognizeRequest()]))
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call.read()
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "send the whole recording with Recognize" in (caught.value.details() or "")
 
 
 async def test_when_too_many_wait_the_next_is_told_when_to_try_again(serve: Serve) -> None:
