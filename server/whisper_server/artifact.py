@@ -5,6 +5,7 @@ A directory without a valid manifest, or without the files that it lists, does n
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from whisper_contract.manifest import Manifest, ManifestError
@@ -30,6 +31,14 @@ class Artifact:
     path: Path
     manifest: Manifest
     times_words: bool
+
+    @property
+    def created(self) -> int:
+        """Return when it was published, in seconds since 1970; 0 when its manifest does not say."""
+        try:
+            return int(datetime.fromisoformat(self.manifest.provenance.published_at).timestamp())
+        except ValueError:
+            return 0
 
 
 def open_artifact(path: Path) -> Artifact:

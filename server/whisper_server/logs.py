@@ -49,7 +49,11 @@ def configure_logging(log_format: str, level: str) -> None:
                 "stderr": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["request_id"]}
             },
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            # faster-whisper tells at info level what it does with each request: for people who debug.
-            "loggers": {"faster_whisper": {"level": "DEBUG" if level == "debug" else "WARNING"}},
+            "loggers": {
+                # faster-whisper tells at info level what it does with each request: for people who debug.
+                "faster_whisper": {"level": "DEBUG" if level == "debug" else "WARNING"},
+                # It warns of what stands behind a form's end, which anybody may send.
+                "python_multipart": {"level": "ERROR"},
+            },
         }
     )

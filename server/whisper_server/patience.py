@@ -1,6 +1,7 @@
 """How long the server waits: for an answer to be worth something, for callers to send, and for them to read."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
@@ -67,3 +68,16 @@ class Patience:
                     f"nothing came for {self.idle:g} s: send silence while nobody speaks, or half-close the stream"
                 ) from error
             yield message
+
+
+@contextlib.asynccontextmanager
+async def until(deadline: float | None) -> AsyncGenerator[None, None]:
+    """Raise ExpiredError at `deadline`, by `time.monotonic()`; None for never."""
+    limit = asyncio.timeout_at(deadline)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise ExpiredError("the deadline passed before the answer was complete") from error

@@ -13,6 +13,8 @@ from whisper_server.artifact import Artifact
 from whisper_server.audio.decode import DecodeLimits
 from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.whisper import WhisperEngine
+from whisper_server.front_ends import FrontEnds
+from whisper_server.http.openai import openai_server
 from whisper_server.lifecycle import Lifecycle, Phase
 from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
@@ -78,13 +80,13 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
-        server = _build_server(settings, artifact, engine, metrics, security, profanity)
-        grpc_port = await server.start()
+        front_ends = _build_front_ends(settings, artifact, engine, metrics, security, profanity)
+        ports = await front_ends.start()
         lifecycle.phase = Phase.READY
-        log.info("ready; gRPC on port %d", grpc_port, extra={"grpc_port": grpc_port})
+        log.info("ready; %s", ports.sentence(), extra=ports.fields())
         await signals.first.wait()
         lifecycle.phase = Phase.DRAINING
-        await _drain(server, settings, signals.second)
+        await _drain(front_ends, settings, signals.second)
 
 
 async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact) -> Engine:
@@ -124,33 +126,39 @@ def _tell_model(metrics: Metrics, settings: Settings, artifact: Artifact, engine
     )
 
 
-def _build_server(
+def _build_front_ends(
     settings: Settings,
     artifact: Artifact,
     engine: Engine,
     metrics: Metrics,
     security: Security,
     profanity: ProfanityFilter | None,
-) -> RpcServer:
+) -> FrontEnds:
     manifest = artifact.manifest
     model = ServedModel(
-        settings.model_name, manifest.digest, manifest.languages, manifest.multilingual, artifact.times_words
+        settings.model_name,
+        manifest.digest,
+        manifest.languages,
+        manifest.multilingual,
+        artifact.times_words,
+        artifact.created,
     )
     admission = Admission(settings.max_queued_requests, metrics, settings.max_streams)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
     riva = RivaSpeechRecognition(transcriber, model, calls, profanity)
-    return RpcServer(settings, (riva.service(),), interceptors, security.certificates)
+    rpc = RpcServer(settings, (riva.service(),), interceptors, security.certificates)
+    return FrontEnds(rpc, openai_server(settings, transcriber, model, metrics, security))
 
 
-async def _drain(server: RpcServer, settings: Settings, hurry: asyncio.Event) -> None:
+async def _drain(front_ends: FrontEnds, settings: Settings, hurry: asyncio.Event) -> None:
     log.info(
         "ending: new calls are taken for %d s more, then those in flight have %d s; a second signal ends at once",
         settings.drain_delay_seconds,
         settings.grace_seconds,
     )
-    await server.announce_end()
+    await front_ends.announce_end()
     await _unless(hurry, asyncio.sleep(settings.drain_delay_seconds))
-    await _unless(hurry, server.stop(settings.grace_seconds))
+    await _unless(hurry, front_ends.stop(settings.grace_seconds))
     log.info("ended")

@@ -16,6 +16,7 @@ class ServedModel:
         languages: Whisper's codes of the languages that it knows.
         multilingual: whether it takes a language and can translate.
         times_words: whether it can tell when each word was said.
+        created: when it was published, in seconds since 1970; 0 when that is not known.
     """
 
     names: tuple[str, ...]
@@ -23,6 +24,7 @@ class ServedModel:
     languages: tuple[str, ...]
     multilingual: bool
     times_words: bool
+    created: int = 0
 
     def resolve_name(self, name: str) -> str:
         """Return the name itself, or the default for an empty one; NotFoundError, with the list, for another."""

@@ -48,6 +48,12 @@ def list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
     return parse_list
 
 
+def optional_list_of(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    """Accept what `list_of` does, and an empty text for none."""
+    parse_list = list_of(parse)
+    return lambda text: parse_list(text) if text.strip() else ()
+
+
 def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
     """Accept a number from `minimum` to `maximum`, both included."""
 
@@ -72,4 +78,11 @@ def optional_file(text: str) -> Path | None:
 
 
 port = whole_number(0, 65_535)
+
+
+def optional_port(text: str) -> int | None:
+    """Accept a port; `off` is none."""
+    return None if text == "off" else port(text)
+
+
 seconds = whole_number(0, 86_400)

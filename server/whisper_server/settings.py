@@ -15,6 +15,8 @@ from whisper_server.setting_values import (
     list_of,
     one_of,
     optional_file,
+    optional_list_of,
+    optional_port,
     port,
     seconds,
     whole_number,
@@ -52,10 +54,28 @@ class Settings:
     ] = 0
     host: Annotated[str, Setting(str, "address to listen on; empty: every interface")] = ""
     grpc_port: Annotated[int, Setting(port, "port of gRPC; 0: any free one, told in the log")] = 50_051
+    http_port: Annotated[
+        int | None, Setting(optional_port, "port of OpenAI's HTTP API; 0: any free one, told in the log; off: none")
+    ] = 8_000
+    http_model_alias: Annotated[
+        tuple[str, ...],
+        Setting(
+            optional_list_of(str), "names that clients may call the model over HTTP beside its own, comma-separated"
+        ),
+    ] = ("whisper-1",)
+    http_max_connections: Annotated[
+        int, Setting(whole_number(1, 100_000), "HTTP connections at a time; one more is closed at once")
+    ] = 1_000
+    http_keepalive_seconds: Annotated[
+        int, Setting(whole_number(1, 86_400), "time after which an HTTP connection that asks nothing is closed")
+    ] = 75
     probe_port: Annotated[int, Setting(port, "port of /health and /metrics; 0: any free one, told in the log")] = 8_001
     max_message_bytes: Annotated[
         int, Setting(whole_number(MIB, 2**31 - 1), "bytes of the largest request, its audio included")
     ] = 64 * MIB
+    max_upload_bytes: Annotated[
+        int, Setting(whole_number(MIB, 2**40), "bytes of the largest upload, which comes piece by piece")
+    ] = 1024 * MIB
     max_audio_seconds: Annotated[int, Setting(whole_number(1, 86_400), "longest audio of one request")] = 3_600
     max_queued_requests: Annotated[
         int, Setting(whole_number(0, 10_000), "requests that may wait for the model; one more is refused")

@@ -50,12 +50,14 @@ class Job:
         hint: what the client says of them.
         instructions: what to do with them.
         deadline: `time.monotonic()` after which the answer is worth nothing; None for never.
+        admitted: whether the front end holds a place for it already, with `Transcriber.admitted`.
     """
 
     chunks: AsyncIterable[bytes] = field(repr=False)
     hint: AudioHint
     instructions: Instructions
     deadline: float | None = None
+    admitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,20 @@ class Transcriber:
             request = WindowRequest(window, job.instructions, Caller(object(), job.deadline))
             return await self._engine.detect_language(request)
 
+    def admitted(self) -> contextlib.AbstractContextManager[None]:
+        """Hold a place for a job that has to be read before it is known what it asks for; OverloadedError without room.
+
+        The job says so when it comes.
+        """
+        return self._place(self._admission.admit)
+
+    @contextlib.contextmanager
+    def _place(self, admit: _Admit) -> Iterator[None]:
+        if self._engine.full:
+            raise OverloadedError("the model has as much to do as may wait: try again later", _RETRY_AFTER_SECONDS)
+        with admit():
+            yield
+
     @contextlib.asynccontextmanager
     async def listening(self, job: Job, options: LiveOptions) -> AsyncGenerator[Hearing[LiveUpdate], None]:
         """Hold a place for a live stream, and give its utterances as they are spoken."""
@@ -136,9 +152,7 @@ class Transcriber:
     @contextlib.asynccontextmanager
     async def _hearing(self, job: Job, admit: _Admit) -> AsyncGenerator["_Meter", None]:
         check(job.instructions)
-        if self._engine.full:
-            raise OverloadedError("the model has as much to do as may wait: try again later", _RETRY_AFTER_SECONDS)
-        with admit(), _as_request_errors():
+        with contextlib.nullcontext() if job.admitted else self._place(admit), _as_request_errors():
             async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits)) as samples:
                 meter = _Meter(samples, self._metrics)
                 async with contextlib.aclosing(meter.blocks):

@@ -15,7 +15,7 @@ IMAGE = "localhost/whisper-server-baked:test"
 # The image's program as its entry point starts it; ends well once the model has transcribed the bundled clip.
 READY = """
 import subprocess, sys, time, urllib.request
-ports = ["--host=127.0.0.1", "--grpc-port=0", "--probe-port=18001"]
+ports = ["--host=127.0.0.1", "--grpc-port=0", "--http-port=0", "--probe-port=18001"]
 server = subprocess.Popen(["whisper-server", "--device=cpu", "--drain-delay-seconds=0", *ports])
 for _ in range(300):
     time.sleep(0.2)

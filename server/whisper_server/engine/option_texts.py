@@ -24,20 +24,23 @@ _LONGEST_LIST = 1_000
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
-def _read_bool(text: str) -> bool:
+def read_bool(text: str) -> bool:
+    """Return what true, false, 1 or 0 stands for; ValueError for another text."""
     values = {"true": True, "1": True, "false": False, "0": False}
     if text.lower() not in values:
         raise ValueError("is neither true nor false")
     return values[text.lower()]
 
 
-def _read_int(text: str) -> int:
+def read_int(text: str) -> int:
+    """Return a whole number; ValueError for another text."""
     if not _WHOLE_NUMBER.fullmatch(text):
         raise ValueError("is not a whole number")
     return int(text)
 
 
-def _read_float(text: str) -> float:
+def read_float(text: str) -> float:
+    """Return a finite number; ValueError for another text."""
     try:
         value = float(text)
     except ValueError:
@@ -60,13 +63,13 @@ def _several(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 _READERS: Mapping[Any, Callable[[str], Any]] = {
-    bool: _read_bool,
-    int: _read_int,
-    float: _read_float,
-    int | None: _optional(_read_int),
-    float | None: _optional(_read_float),
-    tuple[int, ...]: _several(_read_int),
-    tuple[float, ...]: _several(_read_float),
+    bool: read_bool,
+    int: read_int,
+    float: read_float,
+    int | None: _optional(read_int),
+    float | None: _optional(read_float),
+    tuple[int, ...]: _several(read_int),
+    tuple[float, ...]: _several(read_float),
 }
 
 #: How the text of each option is read.
@@ -91,7 +94,7 @@ def with_options(instructions: Instructions, texts: Mapping[str, str]) -> Instru
         name.removeprefix(_VAD_PREFIX): read_option(VAD_READERS[name], name, texts[name])
         for name in texts.keys() & VAD_READERS
     }
-    wanted = VAD_FILTER not in texts or read_option(_read_bool, VAD_FILTER, texts[VAD_FILTER])
+    wanted = VAD_FILTER not in texts or read_option(read_bool, VAD_FILTER, texts[VAD_FILTER])
     return replace(
         instructions,
         decoding=replace(instructions.decoding, **decoding),

@@ -25,7 +25,7 @@ from whisper_server.errors import (
 )
 from whisper_server.logs import request_id
 from whisper_server.metrics import Metrics
-from whisper_server.patience import Patience
+from whisper_server.patience import Patience, until
 
 #: Milliseconds after which gRPC clients with a retry policy try again
 #: (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
@@ -106,7 +106,7 @@ class Calls:
         context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
         code, trouble = grpc.StatusCode.OK, ""
         try:
-            async with _until(deadline):
+            async with until(deadline):
                 yield
         except RequestError as error:
             code, trouble = _CODES[type(error)], str(error)
@@ -120,19 +120,6 @@ class Calls:
             await _abort(context, code, f"internal error; the server's log has it under request id {identity}", [])
         finally:
             record_request(self._metrics, method, code.name, trouble, time.monotonic() - began)
-
-
-@contextlib.asynccontextmanager
-async def _until(deadline: float | None) -> AsyncGenerator[None, None]:
-    """End what is done within, at the deadline."""
-    limit = asyncio.timeout_at(deadline)
-    try:
-        async with limit:
-            yield
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise ExpiredError("the deadline passed before the answer was complete") from error
 
 
 async def _abort(

@@ -43,7 +43,9 @@ def recognize_request(audio: bytes = RECORDING, **config: Any) -> Any:
 
 def loopback_settings(**settings: Any) -> Settings:
     """Return settings for a server of which only this machine can know, on free ports."""
-    return Settings(**{"model": Path("/unused"), "host": "127.0.0.1", "grpc_port": 0, "probe_port": 0, **settings})
+    return Settings(
+        **{"model": Path("/unused"), "host": "127.0.0.1", "grpc_port": 0, "http_port": 0, "probe_port": 0, **settings}
+    )
 
 
 @dataclass

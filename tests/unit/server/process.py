@@ -22,7 +22,7 @@ class ServerProcess:
         self.termination_log = folder / "termination-log"
         self.termination_log.touch()
         self._log = folder / "log"
-        fixed = ["--host", "127.0.0.1", "--grpc-port", "0", "--probe-port", "0"]
+        fixed = ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--probe-port", "0"]
         program, log_option = str(COMMANDS / "whisper-server"), ("--termination-log", str(self.termination_log))
         command = [program, *fixed, *log_option, *arguments]
         with self._log.open("wb") as log:

@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 from tests.support.settings_table import settings_table
+from tests.unit.server import test_http_fields as http
 from tests.unit.server.test_riva_fields import HONOURED, REFUSED, WITHOUT_EFFECT
 from whisper_server.engine.limits import DECODING_RANGES, VAD_RANGES
+from whisper_server.http import errors
 from whisper_server.metrics import Metrics
 from whisper_server.rpc.riva_custom import KNOWN
 
@@ -14,7 +16,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
 
 def rows(heading: str) -> list[list[str]]:
     """Return the cells of the table below a heading, without its head."""
-    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    section = re.split(r"\n###? ", PAGE.split(f"## {heading}\n", 1)[1], maxsplit=1)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
 
@@ -43,6 +45,22 @@ def test_every_key_of_custom_configuration_is_told_with_the_values_that_are_take
     for key, (low, high) in ranges.items():
         if key in told:
             assert told[key].split(",")[0] == f"{low:g} to {high:g}", key
+
+
+def test_every_field_of_a_form_is_told_as_it_is_tested() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows("Fields of the form")}
+    tested = {
+        "file": "honoured",
+        **dict.fromkeys(http.HONOURED, "honoured"),
+        **dict.fromkeys(http.WITHOUT_EFFECT, "without effect"),
+        **dict.fromkeys(http.REFUSED, "refused"),
+    }
+    assert told == tested
+
+
+def test_every_status_of_http_is_told() -> None:
+    statuses = {status for status, _, _ in errors.KINDS.values()} - {501}
+    assert {int(row[0]) for row in rows("HTTP's errors")} == statuses | {405, 500}
 
 
 def test_every_metric_is_told() -> None:

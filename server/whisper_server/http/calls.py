@@ -1,0 +1,161 @@
+"""What every request has in common: its id, its line in the log, its metrics, who sends it, and how it is answered."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from whisper_server.accounting import REQUEST_ID_KEY, choose_request_id, record_request
+from whisper_server.errors import RequestError
+from whisper_server.http.answers import Answer
+from whisper_server.http.errors import defect, error_answer, refusal
+from whisper_server.logs import caller_name, request_id
+from whisper_server.metrics import Metrics
+
+#: Of requests whose client hung up, or did not read its answer: the code that web servers' logs have for it.
+_GONE = "499"
+#: Label of requests for which there is no route; their paths are any that somebody may think of.
+_NO_METHOD = "unknown"
+_CHUNK_BYTES = 64 * 1024
+_SERVER = "whisper-server"
+
+#: Answers one request, or raises a RequestError.
+Handler = Callable[[web.Request], Awaitable[Answer]]
+#: Returns the name of who sends an Authorization header; UnauthenticatedError when it brings no token that is known.
+Authenticate = Callable[[str | None], str]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is told of a request once it has ended."""
+
+    code: str = _GONE
+    trouble: str = ""
+
+
+class Calls:
+    """Answers requests.
+
+    Attributes:
+        ending: set when the server is about to end: clients are then asked to connect anew, elsewhere.
+    """
+
+    def __init__(self, metrics: Metrics, write_seconds: float, authenticate: Authenticate | None = None) -> None:
+        """Give clients `write_seconds` to take in each piece of an answer."""
+        self._metrics = metrics
+        self._write_seconds = write_seconds
+        self._authenticate = authenticate
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.ending = False
+
+    def handler(self, method: str, handle: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return what a web server calls for the requests of `method`, a name for log and metrics."""
+
+        async def answered(request: web.Request) -> web.StreamResponse:
+            return await self._answer(method, request, handle)
+
+        return answered
+
+    @web.middleware
+    async def unrouted(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Answer requests for which there is no route as the others are."""
+        if request.match_info.http_exception is None:
+            return await handler(request)
+        return await self._answer(_NO_METHOD, request, _no_route)
+
+    async def _answer(self, method: str, request: web.Request, handle: Handler) -> web.StreamResponse:
+        began, record = time.monotonic(), _Record()
+        identity = choose_request_id(request.headers.get(REQUEST_ID_KEY))
+        request_id.set(identity)
+        with self._counted():
+            try:
+                answer = await self._work(method, request, handle, record)
+                answer.headers[REQUEST_ID_KEY] = identity
+                return await self._send(request, answer, record)
+            finally:
+                record_request(self._metrics, method, record.code, record.trouble, time.monotonic() - began)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("web servers handle requests in tasks")
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
+    async def finish(self, grace_seconds: float) -> None:
+        """Give requests in flight the time to finish, and give up those that do not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _work(self, method: str, request: web.Request, handle: Handler, record: _Record) -> Answer:
+        try:
+            if self._authenticate is not None:
+                caller_name.set(self._authenticate(request.headers.get("Authorization")))
+            return await handle(request)
+        except RequestError as error:
+            record.trouble = str(error)
+            return refusal(error)
+        except Exception:
+            log.exception("%s failed", method)
+            return defect(request_id.get())
+
+    async def _send(self, request: web.Request, answer: Answer, record: _Record) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers={**answer.headers, "Server": _SERVER})
+        response.content_type = answer.content_type
+        if answer.content_type.startswith("text/"):
+            response.charset = "utf-8"
+        response.content_length = len(answer.body)
+        if self.ending or not request.content.is_eof():
+            response.force_close()
+        try:
+            await self._write(request, response, answer.body)
+            record.code = str(answer.status)
+        except TimeoutError:
+            record.trouble = f"the client did not read its answer for {self._write_seconds:g} s"
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            record.trouble = "the client hung up before it had its answer"
+        return response
+
+    async def _write(self, request: web.Request, response: web.StreamResponse, body: bytes) -> None:
+        """Send the answer, and wait until the system has taken all of it: an idle connection holds no answer."""
+        if request.transport is not None:
+            request.transport.set_write_buffer_limits(0)
+        await response.prepare(request)
+        for start in range(0, len(body), _CHUNK_BYTES):
+            async with asyncio.timeout(self._write_seconds):
+                await response.write(body[start : start + _CHUNK_BYTES])
+                await request.writer.drain()
+        await response.write_eof()
+
+
+async def _no_route(request: web.Request) -> Answer:
+    trouble = request.match_info.http_exception
+    if isinstance(trouble, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(trouble.allowed_methods))
+        answer = error_answer(405, f"this address takes {allowed} only")
+        answer.headers["Allow"] = allowed
+        return answer
+    return error_answer(
+        404,
+        "nothing is at this address: there are /v1/audio/transcriptions, /v1/audio/translations and /v1/models",
+        code="unknown_url",
+    )
