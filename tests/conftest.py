@@ -17,6 +17,7 @@ from tests.cluster.runs import termination_unwinds
 from tests.support import registry
 
 HERE = Path(__file__).parent
+PATIENT_SECONDS = 300
 
 # Machines are shared: how long an example takes says nothing.
 settings.register_profile("untimed", deadline=None)
@@ -52,6 +53,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled(), termination_unwinds():
         for need in dict.fromkeys(needs):
             _have(need)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that wait for other processes wait longer: all layers run side by side on a few cores."""
+    for item in items:
+        patient = any(item.path.is_relative_to(HERE / layer) for layer in ("integration", "e2e"))
+        if patient and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(PATIENT_SECONDS))
 
 
 def _asked(place: Path, asked: list[Path]) -> bool:

@@ -60,7 +60,7 @@ def operator(cluster: Cluster) -> str:
         *("upgrade", "--install", "whisper-operator", str(chart.CHART), f"--kubeconfig={cluster.kubeconfig}"),
         *(f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace", "--set=images.registry=localhost"),
         *(f"--set=images.{part}.tag={VERSION}" for part in ("operator", "loader", "server")),
-        *("--wait", "--timeout=90s"),
+        *("--wait", "--timeout=180s"),
     )
     return OPERATOR_NAMESPACE
 

@@ -33,8 +33,8 @@ def test_deletion_leaves_nothing(place: Place, archives: Archives) -> None:
     place.apply("small", place.s3_source("small.tar.zst"))
     place.wait_ready("small")
     assert everything(place) > before
-    place.kubectl("delete", "wm", "small", "--timeout=60s")
-    deadline = time.monotonic() + 60
+    place.kubectl("delete", "wm", "small", "--timeout=90s")
+    deadline = time.monotonic() + 90
     while everything(place) != before and time.monotonic() < deadline:
         time.sleep(0.5)
     assert everything(place) == before

@@ -12,6 +12,9 @@ from tests.cluster.processes import answers, wait_until
 
 LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
 
+# Its start takes two seconds of computing: half a minute where all layers' tests share two cores.
+PATIENCE_SECONDS = 120
+
 _COMMAND = Path(sys.executable).with_name("whisper-operator")
 
 
@@ -48,7 +51,7 @@ class OperatorProcess:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([_COMMAND, "run", *self._arguments], env=environment, stderr=log)
-        wait_until("the operator is healthy", self._healthy, seconds=30)
+        wait_until("the operator is healthy", self._healthy, seconds=PATIENCE_SECONDS)
 
     def _healthy(self) -> bool:
         assert self._process is not None
@@ -66,7 +69,7 @@ class OperatorProcess:
     def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
         self._process.send_signal(number)
-        return self._process.wait(timeout=30)
+        return self._process.wait(PATIENCE_SECONDS)
 
     def defects(self) -> list[str]:
         """Tracebacks that the operator's own code has logged since asked last; a library that ends may log its own."""
@@ -81,7 +84,8 @@ class OperatorProcess:
         return new
 
     def story(self) -> str:
-        """What it has logged since this was asked last, for whoever wonders about a test that failed."""
+        """What became of it since this was asked last, for whoever wonders about a test that failed."""
         text = self._log.read_text()
         new, self._told = text[self._told :], len(text)
-        return new
+        ended = self._process.poll() if self._process is not None else None
+        return new + ("" if ended is None else f"the operator has ended with {ended}\n")

@@ -9,6 +9,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
+from tests.integration.world import PATIENCE_SECONDS
 from tests.support.chart import CASES, CHART, RELEASE, helm, render_text
 from tests.support.whispermodels import minimal, model
 
@@ -54,8 +55,10 @@ def editors_of_the_namespace_may_create_models(kubectl: Kubectl) -> None:
     kubectl("create", "rolebinding", "ann", "--clusterrole=edit", "--user=ann", "--namespace=team-a")
     kubectl("create", "rolebinding", "bob", "--clusterrole=view", "--user=bob", "--namespace=team-a")
     # A controller takes the chart's roles up into the built-in ones.
-    wait_until("ann may create models", lambda: may(kubectl, "ann", "create", "whispermodels"), seconds=20)
-    wait_until("bob may list models", lambda: may(kubectl, "bob", "list", "whispermodels"), seconds=20)
+    wait_until(
+        "ann may create models", lambda: may(kubectl, "ann", "create", "whispermodels"), seconds=PATIENCE_SECONDS
+    )
+    wait_until("bob may list models", lambda: may(kubectl, "bob", "list", "whispermodels"), seconds=PATIENCE_SECONDS)
     assert may(kubectl, "ann", "patch", "whispermodels/scale")
     assert not may(kubectl, "ann", "patch", "whispermodels/status")
     assert not may(kubectl, "bob", "create", "whispermodels")
