@@ -166,7 +166,7 @@ FAILURES: dict[Reason, Failure] = {
             Reason.WARM_UP_FAILED,
             EXIT_RETRY,
             ("serve",),
-            "The server could not load the model or transcribe its bundled clip on the device.",
+            "The server could not load the model or transcribe its bundled clip on the device, or failed there later.",
             "Read the server's log; check the device, the compute type and the memory that the model needs.",
         ),
         Failure(

@@ -14,7 +14,7 @@ from whisper_server.artifact import ArtifactMissingError, open_artifact
 from whisper_server.configuration import parse_settings
 from whisper_server.logs import configure_logging
 from whisper_server.security.mounted import MountedFileError
-from whisper_server.serve import WarmUpError, serve
+from whisper_server.serve import BrokenError, LoadEngine, WarmUpError, load_whisper, serve
 from whisper_server.setting_values import SettingsError
 from whisper_server.settings import Settings
 
@@ -44,18 +44,19 @@ def run(arguments: list[str]) -> int:
         print(f"whisper-server: {error}", file=sys.stderr)  # noqa: T201 - there are no settings to log by yet
         return EXIT_USAGE
     configure_logging(settings.log_format, settings.log_level)
-    return _serve(settings)
+    return serve_artifact(settings)
 
 
-def _serve(settings: Settings) -> int:
+def serve_artifact(settings: Settings, load_engine: LoadEngine = load_whisper) -> int:
+    """Serve what the settings name until told to end, and return the exit code."""
     digest = None
     try:
         artifact = open_artifact(settings.model)
         digest = format_digest(artifact.manifest.digest)
-        asyncio.run(serve(settings, artifact))
+        asyncio.run(serve(settings, artifact, load_engine))
     except ArtifactMissingError as error:
         return _fail(settings.termination_log, Reason.ARTIFACT_MISSING, str(error), digest)
-    except WarmUpError as error:
+    except (WarmUpError, BrokenError) as error:
         return _fail(settings.termination_log, Reason.WARM_UP_FAILED, str(error), digest)
     except MountedFileError as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence says it all

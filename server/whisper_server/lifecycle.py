@@ -4,11 +4,12 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """The phases, in order."""
+    """The phases, in order; a broken one is not followed by another."""
 
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+    BROKEN = "broken"
 
 
 class Lifecycle:

@@ -16,6 +16,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 #: From a warm short clip on a GPU to an hour on a CPU.
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
+#: Below 1 is faster than speech.
+_FACTORS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5)
 
 
 class Metrics:
@@ -43,21 +45,41 @@ class Metrics:
         self.audio_seconds = Counter(
             "whisper_server_audio_seconds", "Length of the audio transcribed.", registry=self.registry
         )
-        self.inference_seconds = Counter(
-            "whisper_server_inference_seconds", "Time that the model worked on requests.", registry=self.registry
+        self.real_time_factor = Histogram(
+            "whisper_server_real_time_factor",
+            "Time from a recording's admission to its last text, divided by the recording's length.",
+            buckets=_FACTORS,
+            registry=self.registry,
+        )
+        self.inference_seconds = Histogram(
+            "whisper_server_inference_seconds",
+            "Time that the model worked on one batch.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_windows = Histogram(
+            "whisper_server_batch_windows",
+            "Windows in one batch.",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
+        )
+        self.fallbacks = Counter(
+            "whisper_server_fallbacks",
+            "Windows whose text did not pass the thresholds, and that were tried again at a higher temperature.",
+            registry=self.registry,
         )
         self.requests_in_progress = Gauge(
             "whisper_server_requests_in_progress", "Requests that wait or are worked on.", registry=self.registry
         )
         self.queue_depth = Gauge(
-            "whisper_server_queue_depth", "Requests that wait behind the one being served.", registry=self.registry
+            "whisper_server_queue_depth", "Windows that wait for the model.", registry=self.registry
         )
         self.active_streams = Gauge(
             "whisper_server_active_streams", "Live streams that are listened to.", registry=self.registry
         )
         self.queue_wait_seconds = Histogram(
             "whisper_server_queue_wait_seconds",
-            "Time that a transcribed request waited, its decoding and inference left out.",
+            "Time that a window waited for the model.",
             buckets=_SECONDS,
             registry=self.registry,
         )

@@ -5,7 +5,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from whisper_contract.digest import short_digest
 from whisper_server.admission import Admission
@@ -13,6 +13,7 @@ from whisper_server.artifact import Artifact
 from whisper_server.audio.decode import DecodeLimits
 from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.whisper import WhisperEngine
+from whisper_server.engine_metrics import EngineMetrics
 from whisper_server.front_ends import FrontEnds
 from whisper_server.http.openai import openai_server
 from whisper_server.lifecycle import Lifecycle, Phase
@@ -32,11 +33,18 @@ from whisper_server.warm_up import warm_up
 
 _T = TypeVar("_T")
 
+#: For the answers of calls that have failed to reach their callers.
+_LAST_WORDS_SECONDS = 2.0
+
 log = logging.getLogger(__name__)
 
 
 class WarmUpError(Exception):
     """The model cannot be loaded, or does not work, on the device; the text is one sentence."""
+
+
+class BrokenError(Exception):
+    """The device failed while the server ran, and will not work again; the text is one sentence."""
 
 
 class _StopSignals:
@@ -54,10 +62,10 @@ class _StopSignals:
 
 
 #: Loads the model that the settings ask for; EngineError when that cannot be.
-LoadEngine = Callable[[Settings, Artifact], Awaitable[Engine]]
+LoadEngine = Callable[[Settings, Artifact, EngineMetrics], Awaitable[Engine]]
 
 
-async def load_whisper(settings: Settings, artifact: Artifact) -> Engine:
+async def load_whisper(settings: Settings, artifact: Artifact, _observer: EngineMetrics) -> Engine:
     """Load `artifact` into faster-whisper."""
     return await WhisperEngine.load(artifact.path, settings.device, settings.compute_type, settings.cpu_threads)
 
@@ -67,7 +75,8 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
 
     Raises:
         WarmUpError: when the model does not work here.
-        MountedFileError: when the tokens or the words to mask cannot be read.
+        BrokenError: when it worked, and works no more.
+        MountedFileError: when tokens, certificates or the words to mask are not as they should be.
         OSError: when a port is taken.
     """
     signals, lifecycle, metrics = _StopSignals(), Lifecycle(), Metrics()
@@ -76,7 +85,8 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
     probes = probe_application(lifecycle, metrics)
     async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
         log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
-        engine = await _unless(signals.first, _prepare_engine(load_engine(settings, artifact), artifact))
+        loading = load_engine(settings, artifact, EngineMetrics(metrics))
+        engine = await _unless(signals.first, _prepare_engine(loading, artifact))
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
@@ -84,9 +94,14 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
         ports = await front_ends.start()
         lifecycle.phase = Phase.READY
         log.info("ready; %s", ports.sentence(), extra=ports.fields())
-        await signals.first.wait()
-        lifecycle.phase = Phase.DRAINING
-        await _drain(front_ends, settings, signals.second)
+        await _unless(engine.broken, signals.first.wait())
+        if not engine.broken.is_set():
+            lifecycle.phase = Phase.DRAINING
+            await _unless(engine.broken, _drain(front_ends, settings, signals.second))
+        if engine.broken.is_set():
+            lifecycle.phase = Phase.BROKEN
+            await _give_up(front_ends, engine)
+        await engine.close()
 
 
 async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact) -> Engine:
@@ -143,13 +158,21 @@ def _build_front_ends(
         artifact.times_words,
         artifact.created,
     )
-    admission = Admission(settings.max_queued_requests, metrics, settings.max_streams)
+    admission = Admission(settings.max_requests, metrics, settings.max_streams)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
     riva = RivaSpeechRecognition(transcriber, model, calls, profanity)
     rpc = RpcServer(settings, (riva.service(),), interceptors, security.certificates)
     return FrontEnds(rpc, openai_server(settings, transcriber, model, metrics, security))
+
+
+async def _give_up(front_ends: FrontEnds, engine: Engine) -> NoReturn:
+    """End a server whose device is broken: the engine has failed every call, and callers only need to hear of it."""
+    log.critical("ending: the device %s works no more, and every call has failed", engine.device)
+    await front_ends.announce_end()
+    await front_ends.stop(_LAST_WORDS_SECONDS)
+    raise BrokenError(f"the model failed on device {engine.device}, which will not work again in this process")
 
 
 async def _drain(front_ends: FrontEnds, settings: Settings, hurry: asyncio.Event) -> None:

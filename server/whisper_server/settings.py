@@ -77,10 +77,19 @@ class Settings:
         int, Setting(whole_number(MIB, 2**40), "bytes of the largest upload, which comes piece by piece")
     ] = 1024 * MIB
     max_audio_seconds: Annotated[int, Setting(whole_number(1, 86_400), "longest audio of one request")] = 3_600
-    max_queued_requests: Annotated[
-        int, Setting(whole_number(0, 10_000), "requests that may wait for the model; one more is refused")
-    ] = 32
+    max_requests: Annotated[
+        int, Setting(whole_number(1, 100_000), "requests that are worked on or wait; one more is refused")
+    ] = 256
     max_streams: Annotated[int, Setting(whole_number(0, 10_000), "live streams at a time; one more is refused")] = 32
+    max_metadata_bytes: Annotated[int, Setting(whole_number(1_024, MIB), "bytes of the metadata of one gRPC call")] = (
+        16 * 1024
+    )
+    grpc_max_connections: Annotated[
+        int, Setting(whole_number(1, 100_000), "gRPC connections at a time; one more is closed at once")
+    ] = 1_000
+    grpc_max_concurrent_streams: Annotated[
+        int, Setting(whole_number(1, 100_000), "calls at a time on one gRPC connection; its client holds back more")
+    ] = 256
     default_deadline_seconds: Annotated[
         int, Setting(whole_number(1, 86_400), "deadline of requests whose caller sets none")
     ] = 3_600
@@ -97,6 +106,9 @@ class Settings:
         int,
         Setting(seconds, "age at which a connection is asked to reconnect, so that replicas share the load; 0: never"),
     ] = 300
+    max_connection_age_grace_seconds: Annotated[
+        int, Setting(whole_number(0, 604_800), "time after that in which its calls may finish; 0: as long as they last")
+    ] = 86_400
     drain_delay_seconds: Annotated[
         int, Setting(seconds, "time after SIGTERM in which new requests are still taken, while endpoints change")
     ] = 5

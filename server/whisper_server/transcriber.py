@@ -1,6 +1,7 @@
 """The way of every recording, whatever protocol it came by: admit, decode, transcribe, count."""
 
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -36,9 +37,6 @@ from whisper_server.metrics import Metrics
 
 _U = TypeVar("_U")
 _Admit = Callable[[], contextlib.AbstractContextManager[None]]
-
-#: About the time of a few short clips; clients add their own backoff.
-_RETRY_AFTER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +105,13 @@ class Transcriber:
     @contextlib.asynccontextmanager
     async def transcribing(self, job: Job) -> AsyncGenerator[Hearing[Update], None]:
         """Hold a place for `job`, and give what is said in it, piece by piece."""
-        caller = Caller(object(), job.deadline)
+        caller, began = Caller(object(), job.deadline), time.monotonic()
         async with self._hearing(job, self._admission.admit) as audio:
             request = TranscriptionRequest(audio.blocks, job.instructions, caller)
             async with contextlib.aclosing(self._engine.transcribe(request)) as updates:
                 yield Hearing(updates, audio)
+        if audio.seconds:
+            self._metrics.real_time_factor.observe((time.monotonic() - began) / audio.seconds)
 
     async def transcribe(self, job: Job) -> Outcome:
         """Return all that is said in `job`."""
@@ -136,7 +136,8 @@ class Transcriber:
     @contextlib.contextmanager
     def _place(self, admit: _Admit) -> Iterator[None]:
         if self._engine.full:
-            raise OverloadedError("the model has as much to do as may wait: try again later", _RETRY_AFTER_SECONDS)
+            sentence = "the model has as much to do as may wait: try again later"
+            raise OverloadedError(sentence, self._admission.retry_after_seconds)
         with admit():
             yield
 
@@ -152,7 +153,7 @@ class Transcriber:
     @contextlib.asynccontextmanager
     async def _hearing(self, job: Job, admit: _Admit) -> AsyncGenerator["_Meter", None]:
         check(job.instructions)
-        with contextlib.nullcontext() if job.admitted else self._place(admit), _as_request_errors():
+        with contextlib.nullcontext() if job.admitted else self._place(admit), _as_request_errors(self._admission):
             async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits)) as samples:
                 meter = _Meter(samples, self._metrics)
                 async with contextlib.aclosing(meter.blocks):
@@ -176,12 +177,12 @@ class _Meter:
 
 
 @contextlib.contextmanager
-def _as_request_errors() -> Iterator[None]:
+def _as_request_errors(admission: Admission) -> Iterator[None]:
     """Say in words for callers why the engine did not do it."""
     try:
         yield
     except QueueFullError as error:
-        raise OverloadedError(f"{error}: try again later", _RETRY_AFTER_SECONDS) from error
+        raise OverloadedError(f"{error}: try again later", admission.retry_after_seconds) from error
     except RowExpiredError as error:
         raise ExpiredError(str(error)) from error
     except (SchedulerClosedError, BrokenRunnerError) as error:

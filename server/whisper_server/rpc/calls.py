@@ -74,7 +74,7 @@ class Calls:
             answers: closed at the end in any case.
             live: whether it may go on for as long as its caller speaks, whatever the longest deadline is.
         """
-        deadline = None if live else self.deadline(context)
+        deadline = self.live_deadline(context) if live else self.deadline(context)
         async with self._call(method, context, deadline), contextlib.aclosing(answers):
             async for answer in answers:
                 await self._send(context, answer)
@@ -82,6 +82,11 @@ class Calls:
     def deadline(self, context: Any) -> float:
         """Return the moment, by `time.monotonic()`, after which the call's answer is worth nothing."""
         return self._patience.deadline(context.time_remaining())
+
+    def live_deadline(self, context: Any) -> float | None:
+        """Return the same for a live stream, which goes on for as long as its caller speaks; None for never."""
+        remaining = context.time_remaining()
+        return None if remaining is None else time.monotonic() + float(remaining)
 
     def reading(self, requests: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
         """Yield a stream's requests; ExpiredError when nothing comes for too long."""
@@ -98,6 +103,19 @@ class Calls:
                 raise
             raise ExpiredError(f"the answers were not read for {self._patience.write:g} s") from error
 
+    async def _abort(
+        self, context: Any, code: grpc.StatusCode, message: str, metadata: list[tuple[str, str | bytes]]
+    ) -> NoReturn:
+        """End the call with a status.
+
+        It is sent behind what was, and so waits for ever when the caller does not read: the call is then left to the
+        end of its connection, where gRPC keeps no more of it than one answer.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.write):
+                await context.abort(code, message, (*context.trailing_metadata(), *metadata))
+        raise asyncio.CancelledError
+
     @contextlib.asynccontextmanager
     async def _call(self, method: str, context: Any, deadline: float | None) -> AsyncGenerator[None, None]:
         began = time.monotonic()
@@ -110,23 +128,18 @@ class Calls:
                 yield
         except RequestError as error:
             code, trouble = _CODES[type(error)], str(error)
-            await _abort(context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else [])
+            await self._abort(
+                context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else []
+            )
         except (asyncio.CancelledError, GeneratorExit):
             code = _cancelled_code(context)
             raise
         except Exception:
             code = grpc.StatusCode.INTERNAL
             log.exception("%s failed", method)
-            await _abort(context, code, f"internal error; the server's log has it under request id {identity}", [])
+            await self._abort(context, code, f"internal error; the server's log has it under request id {identity}", [])
         finally:
             record_request(self._metrics, method, code.name, trouble, time.monotonic() - began)
-
-
-async def _abort(
-    context: Any, code: grpc.StatusCode, message: str, metadata: list[tuple[str, str | bytes]]
-) -> NoReturn:
-    await context.abort(code, message, (*context.trailing_metadata(), *metadata))
-    raise AssertionError("abort always raises")
 
 
 def _retry_metadata(error: OverloadedError) -> list[tuple[str, str | bytes]]:

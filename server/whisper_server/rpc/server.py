@@ -84,6 +84,13 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # Two servers on one port would share its calls by chance; better the second fails.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # Beyond the first, gRPC refuses some calls by chance, beyond the second all; one limit is clearer.
+        ("grpc.max_metadata_size", settings.max_metadata_bytes),
+        ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
+        ("grpc.max_allowed_incoming_connections", settings.grpc_max_connections),
+        ("grpc.max_concurrent_streams", settings.grpc_max_concurrent_streams),
+        # A connection on which nobody says a word of HTTP/2, or of TLS, is closed.
+        ("grpc.server_handshake_timeout_ms", 20_000),
         # Clients that vanished are noticed; clients may ping as often as proxies and load balancers advise.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
@@ -91,6 +98,7 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.keepalive_permit_without_calls", 1),
     ]
     if settings.max_connection_age_seconds:
-        # Its grace is left at gRPC's default, for ever: a call in flight may finish however long it takes.
         options.append(("grpc.max_connection_age_ms", settings.max_connection_age_seconds * 1000))
+        if settings.max_connection_age_grace_seconds:
+            options.append(("grpc.max_connection_age_grace_ms", settings.max_connection_age_grace_seconds * 1000))
     return options

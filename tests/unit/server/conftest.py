@@ -81,7 +81,7 @@ Serve = Callable[..., Awaitable[Served]]
 async def serving(model: ServedModel, settings: Settings) -> AsyncIterator[Served]:
     """Serve a fake engine with `settings` on a free port."""
     engine, metrics = FakeEngine(), Metrics()
-    admission = Admission(settings.max_queued_requests, metrics, settings.max_streams)
+    admission = Admission(settings.max_requests, metrics, settings.max_streams)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     security = Security.open(settings, metrics)

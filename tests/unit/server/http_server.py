@@ -82,7 +82,7 @@ async def serving_http(model: ServedModel = MODEL, **settings: Any) -> AsyncIter
     """Serve a fake engine on a free port."""
     chosen = loopback_settings(**settings)
     engine, metrics = FakeEngine(), Metrics()
-    admission = Admission(chosen.max_queued_requests, metrics)
+    admission = Admission(chosen.max_requests, metrics)
     transcriber = Transcriber(engine, admission, DecodeLimits(chosen.max_audio_seconds), metrics)
     server = openai_server(chosen, transcriber, model, metrics, Security.open(chosen, metrics))
     assert server is not None

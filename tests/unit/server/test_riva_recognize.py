@@ -173,10 +173,10 @@ async def test_one_model_can_be_asked_for_and_another_is_not_found(served: Serve
 
 
 async def test_when_too_many_wait_the_next_is_told_when_to_try_again(serve: Serve) -> None:
-    served = await serve(max_queued_requests=1)
+    served = await serve(max_requests=2)
     served.engine.gate.clear()
     calls = [asyncio.create_task(served.recognize()) for _ in range(2)]
-    await until(lambda: served.metric("whisper_server_queue_depth") == 1)
+    await until(lambda: served.metric("whisper_server_requests_in_progress") == 2)
     refused = served.stub.Recognize(recognize_request(b"not even looked at"))
     assert await refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert dict(await refused.trailing_metadata())["grpc-retry-pushback-ms"] == "2000"
@@ -187,12 +187,12 @@ async def test_when_too_many_wait_the_next_is_told_when_to_try_again(serve: Serv
     assert hint.retry_delay.ToMilliseconds() == 2000
     served.engine.gate.set()
     assert all(response.results for response in await asyncio.gather(*calls))
-    assert served.metric("whisper_server_queue_depth") == 0
+    assert served.metric("whisper_server_requests_in_progress") == 0
     assert (await served.recognize()).results
 
 
-async def test_a_cancelled_call_leaves_the_engine_and_the_queue(serve: Serve) -> None:
-    served = await serve(max_queued_requests=2)
+async def test_a_cancelled_call_leaves_the_engine_and_its_place(serve: Serve) -> None:
+    served = await serve(max_requests=3)
     served.engine.gate.clear()
     calls = [served.stub.Recognize(recognize_request()) for _ in range(3)]
     await until(lambda: len(served.engine.requests) == 3)
@@ -200,7 +200,7 @@ async def test_a_cancelled_call_leaves_the_engine_and_the_queue(serve: Serve) ->
         call.cancel()
     await until(lambda: served.metric("whisper_server_requests_total", method="Recognize", code="CANCELLED") == 3)
     assert served.engine.given_up == 3
-    assert served.metric("whisper_server_queue_depth") == 0
+    assert served.metric("whisper_server_requests_in_progress") == 0
 
 
 async def test_an_expired_call_leaves_the_engine(served: Served) -> None:

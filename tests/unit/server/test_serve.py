@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,14 @@ from riva.client.proto import riva_asr_pb2_grpc
 from tests.unit.server.conftest import loopback_settings, recognize_request
 from tests.unit.server.fakes import FakeEngine
 from tests.unit.server.waiting import until
+from whisper_contract.reasons import EXIT_RETRY
+from whisper_contract.termination import TerminationMessage
 from whisper_server.artifact import Artifact, open_artifact
+from whisper_server.cli import serve_artifact
 from whisper_server.engine.interface import Engine, EngineError
-from whisper_server.serve import WarmUpError, serve
+from whisper_server.engine.schedule.errors import BrokenRunnerError
+from whisper_server.engine_metrics import EngineMetrics
+from whisper_server.serve import BrokenError, WarmUpError, serve
 from whisper_server.settings import Settings
 
 
@@ -34,7 +39,7 @@ class Life:
         self.load_error: EngineError | None = None
         self.task = asyncio.create_task(serve(loopback_settings(**settings), artifact, self._load))
 
-    async def _load(self, settings: Settings, artifact: Artifact) -> Engine:
+    async def _load(self, settings: Settings, artifact: Artifact, _observer: EngineMetrics) -> Engine:
         await self.loaded.wait()
         if self.load_error:
             raise self.load_error
@@ -63,11 +68,12 @@ def artifact(published_artifact: Path) -> Artifact:
 
 
 @pytest.fixture(autouse=True)
-async def default_signals() -> AsyncIterator[None]:
+def default_signals() -> Iterator[None]:
     """Give the signals back to pytest."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     yield
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().remove_signal_handler(number)
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 async def test_probes_answer_while_the_model_is_loaded(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,3 +156,63 @@ async def test_a_second_signal_does_not_wait(artifact: Artifact, caplog: pytest.
     await until(lambda: "ending" in caplog.text)
     life.terminate()
     await asyncio.wait_for(life.task, 20)
+
+
+async def test_a_broken_device_fails_its_calls_and_ends_the_server(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(artifact, caplog)
+    life.loaded.set()
+    async with await life.channel() as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        life.engine.gate.clear()
+        in_flight = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel).Recognize(recognize_request())
+        await until(lambda: len(life.engine.requests) == 2)
+        life.engine.error = BrokenRunnerError("CUDA failed with error an illegal memory access was encountered")
+        life.engine.broken.set()
+        await until(lambda: "works no more" in caplog.text)
+        assert await life.probe("/health/ready") == 503
+        life.engine.gate.set()
+        assert await in_flight.code() is grpc.StatusCode.UNAVAILABLE
+        assert "try another server" in await in_flight.details()
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(BrokenError, match="the model failed on device cpu"):
+            await asyncio.wait_for(life.task, 20)
+
+
+async def test_a_device_that_breaks_while_it_drains_ends_it_at_once(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=3600, grace_seconds=3600)
+    life.loaded.set()
+    await life.port("grpc_port", "ready")
+    life.terminate()
+    await until(lambda: "ending" in caplog.text)
+    life.engine.broken.set()
+    with pytest.raises(BrokenError):
+        await asyncio.wait_for(life.task, 20)
+
+
+def test_a_broken_device_is_told_to_kubelet(published_artifact: Path, tmp_path: Path) -> None:
+    async def load(_settings: Settings, _artifact: Artifact, _observer: EngineMetrics) -> Engine:
+        engine = FakeEngine()
+        asyncio.get_running_loop().call_later(0.5, engine.broken.set)
+        return engine
+
+    log = tmp_path / "termination-log"
+    log.touch()
+    settings = loopback_settings(model=published_artifact, termination_log=log)
+    assert serve_artifact(settings, load) == EXIT_RETRY
+    message = TerminationMessage.parse(log.read_text())
+    assert message is not None
+    assert message.message == "the model failed on device cpu, which will not work again in this process"
+
+
+async def test_the_engine_is_closed_at_the_end(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=0)
+    life.loaded.set()
+    await life.port("grpc_port", "ready")
+    life.terminate()
+    await life.task
+    assert life.engine.closed
