@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from whisper_contract.digest import short_digest
 from whisper_server.admission import Admission
 from whisper_server.artifact import Artifact
-from whisper_server.audio.decode import DecodeLimits
+from whisper_server.audio.limits import DecodeLimits
 from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.engine_metrics import EngineMetrics

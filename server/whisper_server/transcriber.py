@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from whisper_server.admission import Admission
-from whisper_server.audio.decode import DecodeLimits
 from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.audio.stream import decoded
 from whisper_server.audio.windows import first_window

@@ -2,8 +2,8 @@
 
 from importlib import resources
 
-from whisper_server.audio.decode import DecodeLimits
 from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.stream import decoded, whole
 from whisper_server.engine.interface import Caller, Engine, Transcription, TranscriptionRequest, collect
 from whisper_server.engine.options import Instructions

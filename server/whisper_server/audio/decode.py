@@ -1,11 +1,9 @@
-"""Decoding with PyAV: any format of `formats` to mono samples at 16 kHz, in bounded memory."""
+"""Decoding what is in a container, with PyAV: to mono samples at 16 kHz, some seconds at a time."""
 
 import contextlib
 import ctypes
-import io
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from typing import Protocol
 
 import av
 import av.codec
@@ -13,28 +11,33 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 
-from whisper_server.audio.formats import EncodedAudio, Format, check_rate, choose_format
+from whisper_server.audio.formats import Container
+from whisper_server.audio.resampling import Resampler, block
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.errors import InvalidRequestError
 
 #: Decoders' own delay and one damaged packet are no reason to refuse a file.
 _LENGTH_SLACK_SECONDS = 0.5
+#: What is given out at a time, unless what is there to read is less.
+_BLOCK_SAMPLES = 10 * SAMPLE_RATE
 #: A container must not make FFmpeg open anything else: no protocol has this name.
 _NO_PROTOCOL = "none"
+#: FFmpeg would read up to 5 MB, or 5 s, to learn more of streams that tell enough of themselves in their headers.
+_PROBE_BYTES = "32"
 
 #: A few bytes of a hostile file can claim an index of gigabytes; that of an hour of speech is a few megabytes.
 _LARGEST_ALLOCATION_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """How much one request may hold.
+class Source(Protocol):
+    """Bytes that FFmpeg reads; it also seeks in them if there are `seek` and `tell`."""
 
-    Attributes:
-        max_seconds: of audio.
-    """
+    @property
+    def starved(self) -> bool:
+        """Whether reading on would have to wait."""
 
-    max_seconds: float
+    def read(self, size: int) -> bytes:
+        """Return 1 to `size` bytes, none at the end."""
 
 
 def _audio_decoders() -> Iterator[str]:
@@ -59,101 +62,71 @@ def _limit_allocations() -> None:
 _limit_allocations()
 
 
-def decode(audio: EncodedAudio, limits: DecodeLimits, cancelled: threading.Event) -> Samples:
-    """Return the samples of `audio`; blocking, for a thread. Ends early, with anything, once `cancelled` is set.
+def container_blocks(source: Source, container: Container, max_seconds: float) -> Generator[Samples]:
+    """Yield the samples in `source`; blocking, for a thread.
 
     Raises:
-        InvalidRequestError: when it is empty, garbage, cut short, longer than `limits` allow, or not what it says.
+        InvalidRequestError: when it is garbage, cut short, longer than `max_seconds`, or not what it says.
     """
-    chosen = choose_format(audio)
-    options = {**chosen.options, "protocol_whitelist": _NO_PROTOCOL, "codec_whitelist": _DECODERS}
+    options = {"protocol_whitelist": _NO_PROTOCOL, "codec_whitelist": _DECODERS}
+    if not container.needs_seeking:
+        options["probesize"] = _PROBE_BYTES
     try:
-        with av.open(
-            _opened(audio.data, chosen), mode="r", format=chosen.demuxer, options=options, metadata_errors="ignore"
-        ) as container:
-            return _decode_container(container, chosen, limits, cancelled)
+        with av.open(source, "r", format=container.demuxer, options=options, metadata_errors="ignore") as opened:
+            if not opened.streams.audio:
+                raise InvalidRequestError(f"the {container.name} file holds no audio")
+            resampler = Resampler(max_seconds, check_numbers=_holds_floats(opened))
+            yield from _gathered(_resampled(opened, resampler), source)
+            _check_length(opened, container, resampler.seconds)
     except av.error.FFmpegError as error:
-        raise InvalidRequestError(f"the audio cannot be read as {chosen.name}: {error.strerror}") from error
+        raise InvalidRequestError(f"the audio cannot be read as {container.name}: {error.strerror}") from error
 
 
-class _ReadOnce(io.BytesIO):
-    """Bytes of which FFmpeg does not know how many there are."""
-
-    def seekable(self) -> bool:
-        return False
+def _holds_floats(opened: InputContainer) -> bool:
+    return opened.streams.audio[0].codec_context.name.startswith("pcm_f")
 
 
-def _opened(data: bytes, chosen: Format) -> io.BytesIO:
-    return io.BytesIO(data) if chosen.needs_seeking else _ReadOnce(data)
-
-
-def _decode_container(
-    container: InputContainer, chosen: Format, limits: DecodeLimits, cancelled: threading.Event
-) -> Samples:
-    if not container.streams.audio:
-        raise InvalidRequestError(f"the {chosen.name} file holds no audio")
-    heard = _Heard()
-    pieces = list(_resample(_count(_frames(container, cancelled), heard, limits)))
-    if heard.seconds == 0:
-        raise InvalidRequestError(f"the audio cannot be read as {chosen.name}: not one sample of it can be decoded")
-    stated = _stated_seconds(container) if chosen.states_length else None
-    if stated is not None and heard.seconds < stated - _LENGTH_SLACK_SECONDS:
-        raise InvalidRequestError(
-            f"the audio is cut short or damaged: {heard.seconds:.1f} s of its {stated:.1f} s can be decoded"
-        )
-    # No whole copy in between: an hour is 230 MB.
-    samples = np.concatenate(pieces, dtype=np.float32)
-    samples *= np.float32(1 / 32_768)
-    return samples
-
-
-@dataclass(slots=True)
-class _Heard:
-    seconds: float = 0.0
-
-
-def _frames(container: InputContainer, cancelled: threading.Event) -> Iterator[av.AudioFrame]:
-    for packet in container.demux(container.streams.audio[0]):
-        if cancelled.is_set():
-            return
+def _resampled(opened: InputContainer, resampler: Resampler) -> Iterator[list[npt.NDArray[np.int16]]]:
+    for packet in opened.demux(opened.streams.audio[0]):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             continue  # What a damaged packet cost shows in the length.
         for frame in frames:
             if isinstance(frame, av.AudioFrame):
-                yield frame
+                yield resampler.push(frame)
+    yield resampler.finish()
 
 
-def _count(frames: Iterator[av.AudioFrame], heard: _Heard, limits: DecodeLimits) -> Iterator[av.AudioFrame]:
-    """Count what passes, and stop before the limit is resampled and kept."""
-    for frame in frames:
-        check_rate(frame.sample_rate)
-        heard.seconds += frame.samples / frame.sample_rate
-        if heard.seconds > limits.max_seconds:
-            raise InvalidRequestError(f"the audio is longer than the {limits.max_seconds:g} s that a request may hold")
-        yield frame
+def _gathered(pieces: Iterator[list[npt.NDArray[np.int16]]], source: Source) -> Iterator[Samples]:
+    """Yield blocks, large ones of what can be read at once, and what there is before waiting for more."""
+    gathered: list[npt.NDArray[np.int16]] = []
+    length = 0
+    for some in pieces:
+        gathered += some
+        length += sum(map(len, some))
+        if length >= _BLOCK_SAMPLES or (length and source.starved):
+            yield block(gathered)
+            gathered, length = [], 0
+    if length:
+        yield block(gathered)
 
 
-def _resample(frames: Iterator[av.AudioFrame]) -> Iterator[npt.NDArray[np.int16]]:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-    for frame in frames:
-        frame.pts = None  # Gaps in a stream's clock are not to be filled.
-        try:
-            resampled = resampler.resample(frame)
-        except ValueError as error:
-            raise InvalidRequestError("the audio changes its rate or channels midway") from error
-        for piece in resampled:
-            yield piece.to_ndarray()[0]
-    for piece in resampler.resample(None):
-        yield piece.to_ndarray()[0]
+def _check_length(opened: InputContainer, container: Container, seconds: float) -> None:
+    if seconds == 0:
+        raise InvalidRequestError(f"the audio cannot be read as {container.name}: not one sample of it can be decoded")
+    stated = _stated_seconds(opened) if container.states_length else None
+    if stated is not None and seconds < stated - _LENGTH_SLACK_SECONDS:
+        raise InvalidRequestError(
+            f"the audio is cut short or damaged: {seconds:.1f} s of its {stated:.1f} s can be decoded"
+        )
 
 
-def _stated_seconds(container: InputContainer) -> float | None:
-    stream = container.streams.audio[0]
+def _stated_seconds(opened: InputContainer) -> float | None:
+    stream = opened.streams.audio[0]
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     # A container's own length is also that of its pictures.
-    if container.duration is not None and len(container.streams) == 1:
-        return container.duration / av.time_base
+    if opened.duration is not None and len(opened.streams) == 1:
+        return opened.duration / av.time_base
     return None

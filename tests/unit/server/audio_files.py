@@ -1,8 +1,10 @@
 """Audio for tests: the same tone in every container, encoding and kind of damage."""
 
+import asyncio
 import functools
 import io
 import wave
+from collections.abc import AsyncIterator, Iterable
 
 import av
 import numpy as np
@@ -10,10 +12,14 @@ import numpy.typing as npt
 from faster_whisper.audio import decode_audio
 
 from tests.support.models import RECORDINGS
+from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.samples import Samples
+from whisper_server.audio.stream import decoded
 
 RATE = 16_000
 SECONDS = 2.0
+UNKNOWN, LIMITS = AudioHint(), DecodeLimits(max_seconds=60)
 
 Pcm = npt.NDArray[np.int16]
 
@@ -87,6 +93,19 @@ def video_with_sound() -> bytes:
             output.mux(pictures.encode(picture))
         output.mux(pictures.encode(None))
     return buffer.getvalue()
+
+
+def samples_of(chunks: Iterable[bytes], hint: AudioHint = UNKNOWN, limits: DecodeLimits = LIMITS) -> Samples:
+    """Return what comes of audio that is sent in `chunks`."""
+
+    async def decode() -> Samples:
+        async def sent() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        return np.concatenate([block async for block in decoded(hint, sent(), limits)])
+
+    return asyncio.run(decode())
 
 
 @functools.cache

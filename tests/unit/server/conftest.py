@@ -14,7 +14,7 @@ from tests.support.models import published_artifact
 from tests.unit.server.audio_files import tone, wav
 from tests.unit.server.fakes import FakeEngine
 from whisper_server.admission import Admission
-from whisper_server.audio.decode import DecodeLimits
+from whisper_server.audio.limits import DecodeLimits
 from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.profanity import ProfanityFilter

@@ -10,7 +10,7 @@ import aiohttp
 from tests.unit.server.conftest import MODEL, RECORDING, loopback_settings
 from tests.unit.server.fakes import FakeEngine
 from whisper_server.admission import Admission
-from whisper_server.audio.decode import DecodeLimits
+from whisper_server.audio.limits import DecodeLimits
 from whisper_server.http.openai import openai_server
 from whisper_server.http.server import HttpServer
 from whisper_server.metrics import Metrics

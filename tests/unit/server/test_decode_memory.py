@@ -14,12 +14,16 @@ from tests.unit.server.audio_files import encode
 # Decodes its standard input in a process of its own, and prints its peak in MiB. Not by getrusage: its peak begins with
 # that of the process that forked this one.
 PROGRAM = """
-import contextlib, pathlib, sys, threading
-from whisper_server.audio.decode import DecodeLimits, decode
-from whisper_server.audio.formats import EncodedAudio
+import asyncio, contextlib, pathlib, sys
+from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.limits import DecodeLimits
+from whisper_server.audio.stream import decoded, whole
 from whisper_server.errors import InvalidRequestError
-with contextlib.suppress(InvalidRequestError):
-    decode(EncodedAudio(sys.stdin.buffer.read()), DecodeLimits(3600), threading.Event())
+async def decode():
+    with contextlib.suppress(InvalidRequestError):
+        async for _ in decoded(AudioHint(), whole(sys.stdin.buffer.read()), DecodeLimits(3600)):
+            pass
+asyncio.run(decode())
 status = pathlib.Path("/proc/self/status").read_text()
 print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
 """
@@ -42,8 +46,8 @@ def black_square(pixels: int) -> bytes:
 
 def flac_with_a_huge_cover() -> bytes:
     """Return a FLAC file whose picture block (https://www.rfc-editor.org/rfc/rfc9639#section-8.8) stands before all."""
-    plain, picture, kind = (RECORDINGS / "en-00.flac").read_bytes(), black_square(16_000), b"image/png"
-    block = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIII", 0, 16_000, 16_000, 32, 0)
+    plain, picture, kind = (RECORDINGS / "en-00.flac").read_bytes(), black_square(10_000), b"image/png"
+    block = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIII", 0, 10_000, 10_000, 32, 0)
     block += struct.pack(">I", len(picture)) + picture
     end_of_stream_info = 4 + 4 + 34
     picture_block = b"\x06" + len(block).to_bytes(3) + block

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
+from faster_whisper.audio import decode_audio
 
 from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.waiting import until
-from whisper_server.audio.decode import DecodeLimits, decode
-from whisper_server.audio.formats import EncodedAudio
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.audio.windows import Piece, Window
 from whisper_server.engine.interface import (
@@ -35,7 +33,7 @@ KOREAN = sorted(path.name for path in RECORDINGS.glob("ko-*.flac"))
 
 @functools.cache
 def recording(name: str) -> Samples:
-    return decode(EncodedAudio((RECORDINGS / name).read_bytes()), DecodeLimits(600), threading.Event())
+    return np.asarray(decode_audio(str(RECORDINGS / name)), dtype=np.float32)
 
 
 @pytest.fixture
