@@ -125,7 +125,7 @@ class Calls:
         if self.ending or not request.content.is_eof():
             response.force_close()
         try:
-            await self._write(request, response, answer.body)
+            await self._write(request, response, b"" if request.method == "HEAD" else answer.body)
             record.code = str(answer.status)
         except TimeoutError:
             record.trouble = f"the client did not read its answer for {self._write_seconds:g} s"

@@ -42,8 +42,8 @@ class Form:
 
 
 @contextlib.asynccontextmanager
-async def reading_form(parts: Parts) -> AsyncGenerator[Form, None]:
-    """Give the form that `parts` make up.
+async def reading_form(parts: Parts, read_ahead: int = READ_AHEAD_BYTES) -> AsyncGenerator[Form, None]:
+    """Give the form that `parts` make up, `read_ahead` bytes of its file read when it is longer.
 
     Raises:
         InvalidRequestError: when it is no form, or holds no file or two, or a field that no form has.
@@ -53,7 +53,7 @@ async def reading_form(parts: Parts) -> AsyncGenerator[Form, None]:
     if not await _read_fields(parts, fields):
         raise InvalidFieldError(FILE, "file: the form holds no audio; send it as the field `file`")
     with tempfile.SpooledTemporaryFile(_MEMORY_BYTES) as spool:
-        if await _read_ahead(parts, spool, READ_AHEAD_BYTES if fields else None):
+        if await _read_ahead(parts, spool, read_ahead if fields else None):
             if await _read_fields(parts, fields):
                 raise InvalidFieldError(FILE, "file: the form holds two of them; send each in a request of its own")
             yield Form(fields, _spooled(spool))
@@ -116,8 +116,9 @@ async def _rest(parts: Parts, spool: IO[bytes]) -> AsyncIterator[bytes]:
         if isinstance(event, bytes):
             yield event
         elif isinstance(event, PartBegin):
+            name = event.name[:40]
             raise InvalidFieldError(
-                event.name[:40],
-                f"{event.name[:40]}: it stands behind a file of more than {READ_AHEAD_BYTES} bytes, whose work had "
-                "begun; send all fields before the file, or all behind it",
+                name,
+                f"{name}: it stands behind a large file, whose work had begun: send all fields before the file, or all "
+                "behind it",
             )

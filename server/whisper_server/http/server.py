@@ -68,7 +68,8 @@ class HttpServer:
         self._calls = calls
         application = web.Application(middlewares=[calls.unrouted])
         for route in routes:
-            application.router.add_route(route.verb, route.path, calls.handler(route.method, route.handle))
+            handler = calls.handler(route.method, route.handle)
+            application.router.add_route(route.verb, route.path, handler, expect_handler=_not_yet)
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -117,6 +118,10 @@ class HttpServer:
         # The runner's own way of waiting reads no more of uploads that are under way.
         await self._calls.finish(grace_seconds)
         await self._runner.cleanup()
+
+
+async def _not_yet(_: web.Request) -> None:
+    """Leave a client that asks whether to send its body without an answer until the body is wanted."""
 
 
 class _Refusal(asyncio.Protocol):

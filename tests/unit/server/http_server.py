@@ -1,5 +1,6 @@
 """A whole HTTP server over loopback, a fake engine behind it."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class HttpServed:
         """Send any request."""
         async with self.session.request(method, path, **request) as response:
             body = await response.read()
-            document = await response.json() if response.content_type == "application/json" else None
+            document = json.loads(body) if body and response.content_type == "application/json" else None
             return Reply(response.status, response.headers, body, document)
 
     async def post(self, fields: Fields | None = None, audio: bytes = RECORDING, path: str = TRANSCRIPTIONS) -> Reply:
@@ -87,6 +88,8 @@ async def serving_http(model: ServedModel = MODEL, **settings: Any) -> AsyncIter
     server = openai_server(chosen, transcriber, model, metrics, Security.open(chosen, metrics))
     assert server is not None
     port = await server.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        yield HttpServed(engine, metrics, server, port, session)
-    await server.stop(0)
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield HttpServed(engine, metrics, server, port, session)
+    finally:
+        await server.stop(0)
