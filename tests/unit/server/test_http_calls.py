@@ -121,13 +121,13 @@ async def test_a_defect_tells_the_id_and_nothing_else(served: HttpServed, caplog
 
 
 async def test_a_full_server_says_429_and_takes_requests_again_when_there_is_room() -> None:
-    async with serving_http(max_queued_requests=0) as served:
+    async with serving_http(max_requests=1) as served:
         served.engine.gate.clear()
         first = asyncio.create_task(served.post())
         await until(lambda: served.engine.requests)
         reply = await served.post()
         assert (reply.status, reply.headers["Retry-After"]) == (429, "2")
-        assert "0 more requests wait already" in reply.error["message"]
+        assert "busy with 1 requests" in reply.error["message"]
         served.engine.gate.set()
         assert (await first).status == 200
         assert (await served.post()).status == 200
