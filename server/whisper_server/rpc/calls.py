@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -88,9 +89,19 @@ class Calls:
         remaining = context.time_remaining()
         return None if remaining is None else time.monotonic() + float(remaining)
 
-    def reading(self, requests: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
-        """Yield a stream's requests; ExpiredError when nothing comes for too long."""
-        return self._patience.reading(requests)
+    async def reading(self, requests: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+        """Yield a stream's requests.
+
+        Raises:
+            ExpiredError: when nothing comes for too long.
+            InvalidRequestError: when bytes come that are no message.
+        """
+        async with contextlib.aclosing(self._patience.reading(requests)) as messages:
+            try:
+                async for message in messages:
+                    yield message
+            except DecodeError as error:
+                raise InvalidRequestError(f"a request of the stream cannot be read: {error}") from error
 
     async def _send(self, context: Any, answer: Any) -> None:
         """Send an answer; gRPC's flow control holds it back while the caller does not read those before."""

@@ -47,7 +47,7 @@ class RivaSpeechRecognition:
 
     async def StreamingRecognize(self, requests: Any, context: Any) -> None:  # noqa: N802 - the proto's name
         """Transcribe a stream as it comes."""
-        answers = self._listen(self._calls.reading(requests))
+        answers = self._listen(self._calls.reading(requests), self._calls.live_deadline(context))
         await self._calls.answer_stream("StreamingRecognize", context, answers, live=True)
 
     async def GetRivaSpeechRecognitionConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - the proto's name
@@ -64,11 +64,11 @@ class RivaSpeechRecognition:
         response.id.CopyFrom(request.id)
         return response
 
-    async def _listen(self, requests: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    async def _listen(self, requests: AsyncIterator[Any], deadline: float | None) -> AsyncGenerator[Any, None]:
         first = await read_first(requests)
         asked, options = read_streaming_config(first.streaming_config, self._model)
         mask = self._mask(asked)
-        job = Job(audio_of(requests), asked.hint, asked.instructions)
+        job = Job(audio_of(requests), asked.hint, asked.instructions, deadline)
         async with self._transcriber.listening(job, options) as hearing:
             async for update in hearing.updates:
                 told = update if mask is None else mask.masked_update(update)
