@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 
 requirements: setup ## Pin anew what pyproject.toml allows (no index addresses are written)
 	@compile() { $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate pyproject.toml "$$@"; }; \
-	compile --extra operator --extra loader --extra server --extra dev -o requirements/dev.txt; \
+	compile --extra operator --extra loader --extra server --extra client --extra dev -o requirements/dev.txt; \
 	compile --extra operator -c requirements/dev.txt -o requirements/operator.txt; \
 	compile --extra loader -c requirements/dev.txt -o requirements/loader.txt; \
 	compile --extra server -c requirements/dev.txt -o requirements/server.txt; \
@@ -69,7 +69,7 @@ e2e: setup ## The whole way on a real kubelet (root)
 	@$(BIN)/python -m pytest tests/e2e -n 3
 
 ##@ Building
-.PHONY: images manifests
+.PHONY: images manifests proto
 images: setup ## Build the three images without a container engine, and print where their archives are (root)
 	@$(BIN)/python -m tests.cluster.images
 
@@ -78,6 +78,9 @@ manifests: setup ## Copy the resource into the chart, and write the golden files
 	@$(BIN)/python -m tests.support.chart
 	@$(BIN)/python -m tests.support.objects
 	@$(BIN)/python -m tests.support.settings_table
+
+proto: setup ## Write the stubs of our own protocol anew
+	@$(BIN)/python -m tests.support.stubs
 
 ##@ A cluster to play with
 .PHONY: cluster-up cluster-down kubeconfig

@@ -25,6 +25,7 @@ from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
+from whisper_server.rpc.transcription import Transcription
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
 from whisper_server.settings import Settings
@@ -154,16 +155,21 @@ def _build_front_ends(
         settings.model_name,
         manifest.digest,
         manifest.languages,
-        manifest.multilingual,
-        artifact.times_words,
-        artifact.created,
+        multilingual=manifest.multilingual,
+        times_words=artifact.times_words,
+        device=engine.device,
+        compute_type=engine.compute_type,
+        created=artifact.created,
     )
     admission = Admission(settings.max_requests, metrics, settings.max_streams)
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
-    riva = RivaSpeechRecognition(transcriber, model, calls, profanity)
-    rpc = RpcServer(settings, (riva.service(),), interceptors, security.certificates)
+    services = (
+        RivaSpeechRecognition(transcriber, model, calls, profanity).service(),
+        Transcription(transcriber, model, settings, calls).service(),
+    )
+    rpc = RpcServer(settings, services, interceptors, security.certificates)
     return FrontEnds(rpc, openai_server(settings, transcriber, model, metrics, security))
 
 

@@ -16,6 +16,8 @@ class ServedModel:
         languages: Whisper's codes of the languages that it knows.
         multilingual: whether it takes a language and can translate.
         times_words: whether it can tell when each word was said.
+        device: where it runs: cpu or cuda.
+        compute_type: how it calculates, as CTranslate2 names it.
         created: when it was published, in seconds since 1970; 0 when that is not known.
     """
 
@@ -24,6 +26,8 @@ class ServedModel:
     languages: tuple[str, ...]
     multilingual: bool
     times_words: bool
+    device: str
+    compute_type: str
     created: int = 0
 
     def resolve_name(self, name: str) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from whisper_server.admission import Admission
@@ -22,8 +22,8 @@ from whisper_server.engine.interface import (
     WindowRequest,
     collect,
 )
-from whisper_server.engine.limits import check
-from whisper_server.engine.options import Instructions
+from whisper_server.engine.limits import MAX_SEQUENTIAL_SECONDS, check
+from whisper_server.engine.options import Instructions, Plan
 from whisper_server.engine.schedule.errors import (
     BrokenRunnerError,
     QueueFullError,
@@ -141,6 +141,11 @@ class Transcriber:
         with admit():
             yield
 
+    def _limits_of(self, job: Job) -> DecodeLimits:
+        if job.instructions.plan is Plan.INDEPENDENT:
+            return self._limits
+        return replace(self._limits, max_seconds=min(self._limits.max_seconds, MAX_SEQUENTIAL_SECONDS))
+
     @contextlib.asynccontextmanager
     async def listening(self, job: Job, options: LiveOptions) -> AsyncGenerator[Hearing[LiveUpdate], None]:
         """Hold a place for a live stream, and give its utterances as they are spoken."""
@@ -154,7 +159,7 @@ class Transcriber:
     async def _hearing(self, job: Job, admit: _Admit) -> AsyncGenerator["_Meter", None]:
         check(job.instructions)
         with contextlib.nullcontext() if job.admitted else self._place(admit), _as_request_errors(self._admission):
-            async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits)) as samples:
+            async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits_of(job))) as samples:
                 meter = _Meter(samples, self._metrics)
                 async with contextlib.aclosing(meter.blocks):
                     yield meter

@@ -16,6 +16,8 @@ MAX_CONTEXT_CHARACTERS = 1_000
 #: More rounds than the default's six have never helped, and each costs a run of the model.
 MAX_TEMPERATURES = 10
 MAX_SUPPRESSED_TOKENS = 1_000
+#: Of a recording whose windows are heard one after the other.
+MAX_SEQUENTIAL_SECONDS = 7_200.0
 #: The last token of text in both of Whisper's vocabularies: of what follows, a text that cannot end would come.
 _LAST_TEXT_TOKEN = 50_255
 

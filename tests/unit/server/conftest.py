@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
+from whisper_server.rpc.transcription import Transcription
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
 from whisper_server.settings import Settings
@@ -30,9 +31,17 @@ from whisper_server.transcriber import Transcriber
 __all__ = ["published_artifact"]
 
 MODEL = ServedModel(
-    ("small", "whisper-1"), "ab" * 32, ("en", "ko", "zh", "no", "de"), multilingual=True, times_words=True
+    ("small", "whisper-1"),
+    "ab" * 32,
+    ("en", "ko", "zh", "no", "de"),
+    multilingual=True,
+    times_words=True,
+    device="cpu",
+    compute_type="int8",
 )
-ENGLISH_ONLY = ServedModel(("tiny.en",), "cd" * 32, ("en",), multilingual=False, times_words=False)
+ENGLISH_ONLY = replace(
+    MODEL, names=("tiny.en",), digest="cd" * 32, languages=("en",), multilingual=False, times_words=False
+)
 RECORDING = wav(tone())
 
 
@@ -87,8 +96,11 @@ async def serving(model: ServedModel, settings: Settings) -> AsyncIterator[Serve
     security = Security.open(settings, metrics)
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
     profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
-    riva = RivaSpeechRecognition(transcriber, model, calls, profanity)
-    server = RpcServer(settings, (riva.service(),), interceptors, security.certificates)
+    services = (
+        RivaSpeechRecognition(transcriber, model, calls, profanity).service(),
+        Transcription(transcriber, model, settings, calls).service(),
+    )
+    server = RpcServer(settings, services, interceptors, security.certificates)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Served(engine, metrics, server, port, channel, riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel))

@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.unit.server.conftest import MODEL, Serve, Served, loopback_settings, recognize_request, serving
 from tests.unit.server.waiting import until
-from whisper_server.rpc.riva import SERVICE
+from whisper_server.rpc import riva, transcription
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -27,8 +27,8 @@ async def reflect(served: Served, **request: str) -> Any:
     raise AssertionError("no answer")
 
 
-@pytest.mark.parametrize("service", ["", "nvidia.riva.asr.RivaSpeechRecognition"])
-async def test_health_is_serving_under_both_names_and_ends_at_once(served: Served, service: str) -> None:
+@pytest.mark.parametrize("service", ["", "nvidia.riva.asr.RivaSpeechRecognition", "whisper.v1.Transcription"])
+async def test_health_is_serving_under_all_names_and_ends_at_once(served: Served, service: str) -> None:
     assert await health_of(served, service) == SERVING
     await served.server.announce_end()
     assert await health_of(served, service) == NOT_SERVING
@@ -39,11 +39,13 @@ async def test_reflection_lists_the_services_and_knows_their_messages(served: Se
     listed = await reflect(served, list_services="")
     assert {service.name for service in listed.list_services_response.service} == {
         "nvidia.riva.asr.RivaSpeechRecognition",
+        "whisper.v1.Transcription",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
-    described = await reflect(served, file_containing_symbol=SERVICE)
-    assert described.file_descriptor_response.file_descriptor_proto
+    for service in (riva.SERVICE, transcription.SERVICE):
+        described = await reflect(served, file_containing_symbol=service)
+        assert described.file_descriptor_response.file_descriptor_proto
 
 
 async def test_stopping_lets_a_call_in_flight_finish_and_takes_no_new_one(served: Served) -> None:
