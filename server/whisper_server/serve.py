@@ -11,6 +11,7 @@ from whisper_contract.digest import short_digest
 from whisper_server.admission import Admission
 from whisper_server.artifact import Artifact
 from whisper_server.audio.limits import DecodeLimits
+from whisper_server.audio.spool import Spool
 from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.engine_metrics import EngineMetrics
@@ -162,7 +163,7 @@ def _build_front_ends(
         created=artifact.created,
     )
     admission = Admission(settings.max_requests, metrics, settings.max_streams)
-    transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
+    transcriber = Transcriber(engine, admission, _decode_limits(settings), metrics)
     calls = Calls(metrics, Patience.of(settings))
     interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
     services = (
@@ -171,6 +172,11 @@ def _build_front_ends(
     )
     rpc = RpcServer(settings, services, interceptors, security.certificates)
     return FrontEnds(rpc, openai_server(settings, transcriber, model, metrics, security))
+
+
+def _decode_limits(settings: Settings) -> DecodeLimits:
+    spool = Spool(settings.spool_directory, settings.max_spool_bytes)
+    return DecodeLimits(settings.max_audio_seconds, max(settings.max_upload_bytes, settings.max_message_bytes), spool)
 
 
 async def _give_up(front_ends: FrontEnds, engine: Engine) -> NoReturn:

@@ -76,6 +76,13 @@ class Settings:
     max_upload_bytes: Annotated[
         int, Setting(whole_number(MIB, 2**40), "bytes of the largest upload, which comes piece by piece")
     ] = 1024 * MIB
+    spool_directory: Annotated[
+        Path | None,
+        Setting(optional_file, "directory for uploads that have to be whole to be read; empty: the system's, /tmp"),
+    ] = None
+    max_spool_bytes: Annotated[
+        int, Setting(whole_number(MIB, 2**40), "bytes of all uploads in it at a time; one more is refused")
+    ] = 1024 * MIB
     max_audio_seconds: Annotated[int, Setting(whole_number(1, 86_400), "longest audio of one request")] = 3_600
     max_requests: Annotated[
         int, Setting(whole_number(1, 100_000), "requests that are worked on or wait; one more is refused")

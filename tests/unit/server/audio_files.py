@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import io
+import struct
 import wave
 from collections.abc import AsyncIterator, Iterable
 
@@ -41,6 +42,7 @@ def wav(samples: Pcm, rate: int = RATE, channels: int = 1) -> bytes:
     return buffer.getvalue()
 
 
+@functools.cache
 def encode(container: str, codec: str, rate: int = RATE) -> bytes:
     """Return the tone in a container, written by FFmpeg."""
     buffer = io.BytesIO()
@@ -55,6 +57,22 @@ def live(container: str, codec: str, seconds: float) -> bytes:
     with av.open(buffer, "w", format=container, options={"live": "1"}) as output:
         _add_tone(output, codec, 48_000, seconds)
     return buffer.getvalue()
+
+
+def ogg_opus_of_short_pages() -> list[bytes]:
+    """Return the tone in Ogg Opus, page by page: two of headers, then one for each 20 ms."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="ogg", options={"page_duration": "20000"}) as output:
+        _add_tone(output, "libopus", 48_000)
+    return [b"OggS" + page for page in buffer.getvalue().split(b"OggS")[1:]]
+
+
+def caf_of_noise(size: int) -> bytes:
+    """Return a file that FFmpeg seeks in, of `size` bytes of samples."""
+    described = struct.pack(">d4sIIIII", RATE, b"lpcm", 2, 2, 1, 1, 16)
+    data = bytes(4) + np.random.default_rng(0).bytes(size)
+    chunks = [(b"desc", described), (b"data", data)]
+    return b"caff\0\1\0\0" + b"".join(name + len(body).to_bytes(8) + body for name, body in chunks)
 
 
 def _add_tone(output: av.container.OutputContainer, codec: str, rate: int, seconds: float = SECONDS) -> None:
