@@ -46,7 +46,8 @@ class Transcription:
 
     async def StreamTranscribe(self, requests: Any, context: Any) -> None:  # noqa: N802 - the proto's name
         """Transcribe speech as it is spoken."""
-        await self._calls.answer_stream("StreamTranscribe", context, self._listen(requests), live=True)
+        answers = self._listen(requests, self._calls.live_deadline(context))
+        await self._calls.answer_stream("StreamTranscribe", context, answers, live=True)
 
     async def DetectLanguage(self, requests: Any, context: Any) -> Any:  # noqa: N802 - the proto's name
         """Tell the language of a recording."""
@@ -68,10 +69,11 @@ class Transcription:
                 for answer in answers.finish(hearing.audio_seconds):
                     yield answer
 
-    async def _listen(self, requests: Any) -> AsyncGenerator[pb.StreamTranscribeResponse, None]:
+    async def _listen(self, requests: Any, deadline: float | None) -> AsyncGenerator[pb.StreamTranscribeResponse, None]:
         async with uploading(self._calls.reading(requests)) as (config, chunks):
             self._model.resolve_name(config.model)
-            job = Job(chunks, read_audio(config.audio_format), read_speech(config.speech, self._model))
+            speech = read_speech(config.speech, self._model)
+            job = Job(chunks, read_audio(config.audio_format), speech, deadline)
             segments = 0
             async with self._transcriber.listening(job, read_live(config)) as hearing:
                 async for update in hearing.updates:

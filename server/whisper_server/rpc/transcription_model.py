@@ -37,6 +37,7 @@ def _limits(settings: Settings) -> pb.Limits:
     ranges = {**DECODING_RANGES, **_named("vad_", VAD_RANGES), **_named("endpointing_", ENDPOINTING_LIMITS)}
     return pb.Limits(
         max_message_bytes=settings.max_message_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
         max_audio_seconds=settings.max_audio_seconds,
         max_sequential_audio_seconds=min(settings.max_audio_seconds, MAX_SEQUENTIAL_SECONDS),
         max_context_characters=MAX_CONTEXT_CHARACTERS,

@@ -49,6 +49,8 @@ class FakeEngine(Engine):
         requests: those whose audio has come.
         windows: requests for one window that began.
         given_up: how many of them all were cancelled.
+        echo: what it says to each block of a recording at once; None to keep still until all has come.
+        blocks: how many it has heard so far while it echoes.
     """
 
     def __init__(self) -> None:
@@ -62,6 +64,8 @@ class FakeEngine(Engine):
         self.broken = asyncio.Event()
         self.is_full = False
         self.closed = False
+        self.echo: str | None = None
+        self.blocks = 0
 
     @property
     def device(self) -> str:
@@ -76,7 +80,13 @@ class FakeEngine(Engine):
         return self.is_full
 
     async def transcribe(self, request: TranscriptionRequest) -> AsyncGenerator[Update, None]:
-        """Answer once the gate is open."""
+        """Answer once the gate is open, or to each block."""
+        if self.echo is not None:
+            yield self.answer.language
+            async for _ in request.blocks:
+                self.blocks += 1
+                yield Segment(self.echo, self.blocks - 1, self.blocks, -0.1, 1)
+            return
         samples = np.concatenate([block async for block in request.blocks])
         self.requests.append(Heard(samples, request.instructions, request.caller))
         await self._turn()
