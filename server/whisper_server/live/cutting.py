@@ -10,8 +10,10 @@ from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.engine.interface import Segment, Word
 from whisper_server.live.agreement import last_agreed
 
-#: So near to its end a window's last words may be half heard, and are not relied on when nothing is agreed.
-_EDGE_SECONDS = 1.5
+#: So near to its end a window's last words may be half heard, whoever agrees.
+_EDGE_SECONDS = 0.5
+#: And are not relied on when nobody does.
+_WIDE_EDGE_SECONDS = 1.5
 #: Word times are about so exact.
 _WORD_TIME_ERROR = 0.15
 #: How long the quiet between two words is at least, and by how much it is looked for, in samples.
@@ -65,10 +67,10 @@ def cut_at_agreement(speech: Speech, other: Sequence[str]) -> Cut:
     Where they agree on nothing in the window's second half, it is cut before the words that may be half heard.
     """
     words = speech.words
-    taken = last_agreed([word.text for word in words], other)
+    agreed = last_agreed([word.text for word in words], other)
+    taken = min(agreed, _whole(words, speech, _EDGE_SECONDS))
     if not _is_late(words[:taken], speech):
-        limit = speech.end / SAMPLE_RATE - _EDGE_SECONDS
-        taken = sum(word.end <= limit for word in words)
+        taken = _whole(words, speech, _WIDE_EDGE_SECONDS)
     if not _is_late(words[:taken], speech):
         return Cut(speech.segments, speech.end)
     at = _between(speech, words[taken - 1], words[taken] if taken < len(words) else None)
@@ -80,6 +82,11 @@ def cut_at_agreement(speech: Speech, other: Sequence[str]) -> Cut:
 def without_words(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Return `segments` for somebody who asked for no word times."""
     return tuple(dataclasses.replace(segment, words=()) for segment in segments)
+
+
+def _whole(words: Sequence[Word], speech: Speech, edge: float) -> int:
+    """Return how many words end by `edge` seconds before the window does."""
+    return sum(word.end <= speech.end / SAMPLE_RATE - edge for word in words)
 
 
 def _is_late(words: Sequence[Word], speech: Speech) -> bool:

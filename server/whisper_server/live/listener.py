@@ -8,7 +8,7 @@ from whisper_server.live.cutting import Speech, cut_at_agreement, without_words
 from whisper_server.live.decoding import UtteranceDecoder
 from whisper_server.live.endpoints import Begin, End, EndpointDetector
 from whisper_server.live.interface import Final, Interim, LiveOptions
-from whisper_server.live.partials import Partials
+from whisper_server.live.partials import LEAST_SECONDS, Partials
 from whisper_server.live.utterance import Utterance
 
 #: So long before an utterance has to be cut, a transcript is made for the cut's to agree with, unless one of nearly as
@@ -16,6 +16,8 @@ from whisper_server.live.utterance import Utterance
 _CUT_NOTICE = 2 * SAMPLE_RATE
 #: The cut waits for it; without it, it is made where words are safe to be whole.
 _CUT_PATIENCE_SECONDS = 1.0
+#: A partial hears so much more than the one before, where the audio comes slower or faster than the time passes.
+_LEAST_NEW = round(LEAST_SECONDS * SAMPLE_RATE)
 #: No partial begins when so much of the silence that ends an utterance has passed: the final is near.
 _ENDING = 0.5
 
@@ -48,7 +50,7 @@ class Listener:
         """Take the probability of speech in the next step, and return the utterance that has ended with it."""
         event = self._detector.push(probability)
         if isinstance(event, Begin):
-            self._utterance = Utterance(event.at)
+            self._utterance = Utterance(event.at, self._detector.heard)
         if self._utterance is None:
             return None
         if isinstance(event, End):
@@ -88,7 +90,8 @@ class Listener:
         cut_at = utterance.start + self._longest
         if self._tape.end >= cut_at - _CUT_NOTICE and utterance.transcribed < cut_at - 2 * _CUT_NOTICE:
             return True
-        return self._interims and self._partials.due and self._detector.silence < _ENDING
+        new = self._tape.end - utterance.transcribed
+        return self._interims and self._partials.due and new >= _LEAST_NEW and self._detector.silence < _ENDING
 
     async def _end(self, utterance: Utterance, end: End) -> Final | None:
         """Return the final of an utterance; None when there is nothing to tell."""
@@ -108,7 +111,7 @@ class Listener:
         samples = self._tape.cut(utterance.start, self._detector.heard)
         heard = await self._decoder.final(samples, utterance.start, word_times=True)
         cut = cut_at_agreement(Speech(samples, utterance.start, heard.segments), utterance.agreement.newest)
-        self._utterance = Utterance(cut.at, agreement=LocalAgreement(cut.rest))
+        self._utterance = Utterance(cut.at, self._detector.heard, agreement=LocalAgreement(cut.rest))
         segments = cut.segments if self._word_times else without_words(cut.segments)
         return self._final(utterance, Transcription(heard.language, segments))
 

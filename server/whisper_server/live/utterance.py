@@ -11,12 +11,13 @@ class Utterance:
 
     Attributes:
         start: its first sample, counted from the stream's start.
-        transcribed: the sample behind what the newest transcript was made of, the one being made included.
+        transcribed: the sample behind what the newest transcript is made of, also while it is being made; at first, the
+            one at which the utterance was noticed.
         told: whether the client has been told anything of it.
         agreement: of its transcripts.
     """
 
     start: int
-    transcribed: int = 0
+    transcribed: int
     told: bool = False
     agreement: LocalAgreement = field(default_factory=LocalAgreement)
