@@ -31,6 +31,8 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _GENERATION = re.compile(r"[0-9]{1,19}")
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{10,128}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# What people mistype: s3:/bucket, a blank in front, user:password@host without a scheme.
+_SLIP = re.compile(r"\s*(s3|gs|gdrive|hf|oci|https?|file):|.*://|[^/@]*:[^/@]*@", re.IGNORECASE | re.DOTALL)
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _OCI_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _OCI_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
@@ -170,7 +172,7 @@ def parse_source(text: str) -> Source:
         raise SourceURIError("a source is empty or holds a control character")
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return FileSource(PurePosixPath(text))
+        return _parse_path(text)
     parse = _PARSERS.get(scheme.group(1).lower())
     if parse is None:
         known = ", ".join(f"{name}://" for name in _PARSERS)
@@ -178,11 +180,23 @@ def parse_source(text: str) -> Source:
     return parse(text)
 
 
+def _parse_path(text: str) -> FileSource:
+    """Return the file of a plain path, unless it is a URI with a slip of the pen, which may hold credentials."""
+    if _SLIP.match(text):
+        known = ", ".join(f"{name}://" for name in _PARSERS)
+        raise SourceURIError(f"that is no path: a source begins with {known} (write ./ before a path that looks so)")
+    return FileSource(PurePosixPath(text))
+
+
 def _told(text: str) -> str:
-    """Return `text` as an error may repeat it: nothing before an @, where people write credentials."""
+    """Return `text` as an error may repeat it: without its query, which may be a signature, and without credentials.
+
+    People write those before an @; and where the @ was forgotten, before the first slash and with a colon.
+    """
     scheme, _, rest = text.partition("://")
-    _, at, public = rest.rpartition("@")
-    return f"{scheme}://…@{public}" if at else text
+    host = rest.partition("/")[0]
+    suspicious = "@" in unquote(rest) or (":" in host and not _REGISTRY.fullmatch(host))
+    return f"{scheme}://{'…' if suspicious else rest.partition('?')[0]}"
 
 
 def _split(text: str) -> SplitResult:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from whisper_loader.unexpected import as_loader_error
 _EXIT_SIGTERM = 128 + signal.SIGTERM
 _EXIT_SIGINT = 128 + signal.SIGINT
 _UMASK = 0o022
+_CREDENTIALS = re.compile(r"[^\s'\"]*@")
 
 _DETAILS = """\
 the usual way:
@@ -47,9 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line without the credentials in it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_CREDENTIALS.sub("…@", message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="whisper-model",
         description="Brings Whisper models into a store that transcription servers read, and packs and uploads them.",
         epilog=_DETAILS,

@@ -82,6 +82,7 @@ def test_any_text_is_a_source_or_refused(text: str) -> None:
         ("gs://models/a/", GCSSource("models", "a/")),
         ("gdrive://1AbC_d-EfGhIj", GoogleDriveSource("1AbC_d-EfGhIj")),
         ("oci://ghcr.io/org/whisper", OCISource("ghcr.io", "org/whisper", "latest")),
+        ("./s3:x", FileSource(PurePosixPath("s3:x"))),
         ("oci://localhost:5000/w:v1#/models/w/", OCISource("localhost:5000", "w", "v1", "models/w")),
         (f"oci://r.io/w@sha256:{'a' * 64}", OCISource("r.io", "w", f"sha256:{'a' * 64}")),
         (f"oci://r.io/w:v1@sha256:{'a' * 64}", OCISource("r.io", "w", f"sha256:{'a' * 64}")),
@@ -101,6 +102,9 @@ def test_what_people_write_is_understood(text: str, source: Source) -> None:
     [
         ("", "empty"),
         ("a\nb", "control character"),
+        ("s3:/models/key", "^that is no path: a source begins with s3://"),
+        (" s3://models/key", "^that is no path: a source begins with s3://"),
+        ("me:secret@host/key", "^that is no path: a source begins with s3://"),
         ("gopher://x/y", "gopher:// is not a kind of source"),
         ("s3://models", "expected s3://bucket/key"),
         ("s3://models/", "expected s3://bucket/key"),
@@ -145,18 +149,23 @@ def test_what_may_be_a_signature_is_not_shown() -> None:
     assert shown(parse_source("s3://models/a.tar?versionId=1")) == "s3://models/a.tar?versionId=1"
 
 
+# Around credentials: as URIs have them, with an escaped or a forgotten @, and with slips that leave no URI.
+WRITTEN = ["://{}@", "://{}%40", "://{}/", ":/{}@", ":{}@", "://host/{}@", "://models/key?Signature={}&", "://h@{}@"]
+
+
 @given(
-    scheme=st.sampled_from(["s3", "gs", "gdrive", "hf", "oci", "https", "file"]),
+    scheme=st.sampled_from(["s3", "gs", "gdrive", "hf", "oci", "https", "file", " s3", "ftp", "S3"]),
+    written=st.sampled_from(WRITTEN),
     user=st.text("ABCDEFGH", min_size=8, max_size=12),
     secret=st.text("STUVWXYZ/+=.:#?%@", min_size=8, max_size=30),
     rest=st.sampled_from(
         ["bucket/key#x", "bucket/key?x", "registry.example.com/name:tag", "host y", "host:port/a", ""]
     ),
 )
-def test_credentials_in_a_uri_are_never_repeated(scheme: str, user: str, secret: str, rest: str) -> None:
+def test_credentials_in_a_uri_are_never_repeated(scheme: str, written: str, user: str, secret: str, rest: str) -> None:
     message = ""
     try:
-        parse_source(f"{scheme}://{user}:{secret}@{rest}")
+        parse_source(scheme + written.format(f"{user}:{secret}") + rest)
     except SourceURIError as error:
         message = str(error)
     assert user not in message

@@ -110,9 +110,14 @@ def test_a_url_is_shown_without_what_may_be_a_signature() -> None:
     ("source", "said"),
     [
         ({"http": {"url": "https://me:secret@host/a"}}, "spec.source.http.url: a URL holds no credentials"),
+        ({"http": {"url": "https://me:secret/a"}}, "spec.source.http.url: the URL's host is not a host with a port"),
+        ({"http": {"url": "https:/me:secret@host/a"}}, "spec.source.http.url: that is no path"),
         ({"oci": {"reference": "whisper"}}, "spec.source.oci.reference: oci://whisper: expected"),
+        ({"oci": {"reference": "me:secret@r.io/w"}}, "spec.source.oci.reference: oci://…: expected"),
+        ({"oci": {"reference": "me:secret/w"}}, "spec.source.oci.reference: oci://…: expected"),
+        ({"oci": {"reference": "r.io/w:a b@secret"}}, "spec.source.oci.reference: oci://…: what follows the name"),
     ],
-    ids=["http", "oci"],
+    ids=str,
 )
 def test_an_address_that_an_older_schema_let_pass_makes_the_model_invalid(source: dict[str, Any], said: str) -> None:
     metadata = {"name": "m", "namespace": "n", "uid": "u", "generation": 2, "creationTimestamp": "t"}
