@@ -13,6 +13,8 @@ from whisper_server.artifact import Artifact
 from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.spool import Spool
 from whisper_server.engine.interface import Engine, EngineError
+from whisper_server.engine.loading import EngineSettings
+from whisper_server.engine.schedule.rows import ScheduleSettings
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.engine_metrics import EngineMetrics
 from whisper_server.front_ends import FrontEnds
@@ -67,9 +69,17 @@ class _StopSignals:
 LoadEngine = Callable[[Settings, Artifact, EngineMetrics], Awaitable[Engine]]
 
 
-async def load_whisper(settings: Settings, artifact: Artifact, _observer: EngineMetrics) -> Engine:
-    """Load `artifact` into faster-whisper."""
-    return await WhisperEngine.load(artifact.path, settings.device, settings.compute_type, settings.cpu_threads)
+async def load_whisper(settings: Settings, artifact: Artifact, observer: EngineMetrics) -> Engine:
+    """Load `artifact` into CTranslate2."""
+    schedule = ScheduleSettings(
+        max_batch=settings.max_batch,
+        max_batch_ms=settings.max_batch_ms,
+        max_delay_ms=settings.max_delay_ms,
+        max_queued_windows=settings.max_queued_windows,
+        workers=settings.workers,
+    )
+    engine_settings = EngineSettings(settings.device, settings.compute_type, settings.cpu_threads, schedule)
+    return await WhisperEngine.load(artifact.path, engine_settings, observer, word_times=artifact.times_words)
 
 
 async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine = load_whisper) -> None:

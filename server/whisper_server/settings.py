@@ -52,6 +52,21 @@ class Settings:
     cpu_threads: Annotated[
         int, Setting(whole_number(0, 1024), "threads of the model on a CPU; 0: as many CPUs as the process may use")
     ] = 0
+    workers: Annotated[
+        int, Setting(whole_number(1, 16), "batches at a time; of two or more, one is kept for those with little to do")
+    ] = 2
+    max_batch: Annotated[
+        int, Setting(whole_number(0, 256), "windows of speech in a batch; 0: what is best on the device")
+    ] = 0
+    max_batch_ms: Annotated[
+        int, Setting(whole_number(1, 3_600_000), "predicted time of a batch with windows of long recordings, at most")
+    ] = 1_000
+    max_delay_ms: Annotated[
+        int, Setting(whole_number(0, 10_000), "time that a window waits for company, never while the device is idle")
+    ] = 5
+    max_queued_windows: Annotated[
+        int, Setting(whole_number(1, 100_000), "windows that may wait for the model; a request more is refused")
+    ] = 256
     host: Annotated[str, Setting(str, "address to listen on; empty: every interface")] = ""
     grpc_port: Annotated[int, Setting(port, "port of gRPC; 0: any free one, told in the log")] = 50_051
     http_port: Annotated[

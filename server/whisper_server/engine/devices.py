@@ -11,6 +11,19 @@ from whisper_server.engine.interface import EngineError
 
 #: CTranslate2 resolves these by itself on any device.
 _ALWAYS_POSSIBLE = ("default", "auto")
+#: Windows in a batch from which larger ones bring no more.
+_BEST_BATCH = {"cpu": 1, "cuda": 16}
+#: What stands in errors of CUDA, its libraries and of memory, and what to do about it; the first that fits counts.
+_ADVICE = (
+    ("out of memory", "there is not enough memory: choose a smaller compute type, a smaller model or a larger device"),
+    ("bad_alloc", "there is not enough memory: choose a smaller compute type, a smaller model or give it more"),
+    ("alloc_failed", "there is not enough memory: choose a smaller compute type, a smaller model or a larger device"),
+    ("libcublas", "cuBLAS 12 is missing: install the package's extra `cuda`, or use the image that brings it along"),
+    ("libcudnn", "cuDNN is missing: use the image that brings it along"),
+    ("driver version is insufficient", "the machine's NVIDIA driver is too old for CUDA 12: update it"),
+    ("no cuda-capable device", "no GPU is visible here: ask for one, or set the device to cpu"),
+    ("no kernel image", "this GPU is too old or too new for this version of CTranslate2"),
+)
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -54,3 +67,17 @@ def usable_cpus(cgroup_cpu: Path = _CGROUP_CPU) -> int:
     except OSError:
         return cpus
     return cpus if quota == "max" else max(1, min(cpus, math.ceil(int(quota) / int(period))))
+
+
+def default_max_batch(device: str) -> int:
+    """Return how many windows one run of the model takes best, as found by trials (benchmarks/serve.py)."""
+    return _BEST_BATCH[device]
+
+
+def explain(error: Exception) -> str:
+    """Return what an error of CTranslate2 at start means, and what to do about it, in one sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    for part, advice in _ADVICE:
+        if part in text.casefold():
+            return f"{advice} ({text})"
+    return text

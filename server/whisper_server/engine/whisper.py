@@ -1,180 +1,145 @@
-"""The engine on faster-whisper and CTranslate2: one request at a time."""
+"""The engine on CTranslate2: windows of many requests through one model."""
 
 import asyncio
-import dataclasses
+import contextlib
 import logging
-import os
-import threading
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import ctranslate2
-import numpy as np
-from faster_whisper import BatchedInferencePipeline, WhisperModel
-
+from whisper_server.audio.cutting import windows
 from whisper_server.audio.samples import Samples
 from whisper_server.audio.windows import Window
 from whisper_server.engine import interface
-from whisper_server.engine.devices import choose_compute_type, choose_device, supported_compute_types, usable_cpus
+from whisper_server.engine.attempts import Desk
+from whisper_server.engine.devices import default_max_batch
+from whisper_server.engine.features import window_features
+from whisper_server.engine.independent import IndependentPlan
 from whisper_server.engine.interface import (
-    EngineError,
+    Caller,
     LanguageFound,
-    Segment,
     Transcription,
     TranscriptionRequest,
     Update,
     WindowRequest,
-    Word,
+    collect,
 )
-from whisper_server.engine.options import Instructions
-from whisper_server.engine.worker import OneAtATime
+from whisper_server.engine.loading import EngineSettings, LoadedModel, load_model
+from whisper_server.engine.observer import EngineObserver, Unobserved
+from whisper_server.engine.options import Plan
+from whisper_server.engine.payloads import Features, Payload, Result
+from whisper_server.engine.rehearsal import rehearse
+from whisper_server.engine.runner import WhisperRunner
+from whisper_server.engine.schedule.rows import RowClass
+from whisper_server.engine.schedule.scheduler import Scheduler
+from whisper_server.engine.sequential import SequentialPlan, bounded
 
 log = logging.getLogger(__name__)
 
+#: Windows of one request at work: a batch that runs, one that waits, and the next ones in the making.
+_BATCHES_AT_WORK = 2
+_LEAST_AT_WORK = 4
+
 
 class WhisperEngine(interface.Engine):
-    """A model that works on one request at a time, in a thread of its own.
+    """A model on its device, and the queue before it. Made, used and closed in one event loop.
 
-    A recording is cut into windows of at most 30 s where voice activity detection finds pauses. Each window is decoded
-    by itself, without the text before it, so that what is written depends on nothing but what is heard.
+    A recording is cut into windows of at most 30 s where voice activity detection finds pauses; windows of all
+    requests share batches. What shares one changes nothing in any window's text.
+
+    Attributes:
+        broken: set when the device will not work again.
     """
 
-    def __init__(self, model: WhisperModel, worker: OneAtATime) -> None:
-        self.broken = asyncio.Event()
+    def __init__(self, model: LoadedModel, settings: EngineSettings, observer: EngineObserver) -> None:
         self._model = model
-        self._worker = worker
+        self._most_at_work = max(_LEAST_AT_WORK, _BATCHES_AT_WORK * settings.schedule.max_batch)
+        self._observer = observer
+        runner = WhisperRunner(model.whisper, model.vocabulary)
+        self._scheduler: Scheduler[Payload, Result] = Scheduler(runner, settings.schedule, observer)
+        # One is enough to keep ahead of the model, and leaves the cores to it.
+        self._features = ThreadPoolExecutor(1, thread_name_prefix="whisper-features")
+        self.broken = self._scheduler.broken
 
     @classmethod
-    async def load(cls, path: Path, device: str, compute_types: tuple[str, ...], cpu_threads: int) -> "WhisperEngine":
-        """Load the artifact at `path`, in the thread that will work with it.
+    async def load(
+        cls, path: Path, settings: EngineSettings, observer: EngineObserver | None = None, *, word_times: bool = True
+    ) -> "WhisperEngine":
+        """Load the artifact at `path`, and run the largest batch.
 
         Args:
             path: a published artifact.
-            device: auto, cuda or cpu.
-            compute_types: in order of preference.
-            cpu_threads: 0 for as many as the process has CPUs.
+            settings: how it runs.
+            observer: told what happens.
+            word_times: whether the model can tell them.
 
         Raises:
             EngineError: when device, compute type, memory or files do not allow it.
         """
-        worker = OneAtATime("whisper-engine")
-        model = await worker.run(lambda _: _load(path, device, compute_types, cpu_threads or usable_cpus()))
-        return cls(model, worker)
+        model, settings = await asyncio.to_thread(_prepare, path, settings, word_times=word_times)
+        return cls(model, settings, observer or Unobserved())
 
     @property
     def device(self) -> str:
         """Where the model runs: cpu or cuda."""
-        return str(self._model.model.device)
+        return str(self._model.whisper.device)
 
     @property
     def compute_type(self) -> str:
         """How it calculates; what `default` and `auto` came to."""
-        return str(self._model.model.compute_type)
+        return str(self._model.whisper.compute_type)
 
     @property
     def full(self) -> bool:
-        """Never: requests are counted before they come here."""
-        return False
+        """Whether the queue has no room for the window of one more request."""
+        return self._scheduler.full
 
     async def transcribe(self, request: TranscriptionRequest) -> AsyncGenerator[Update, None]:
-        """Transcribe `request` when its turn comes."""
-        samples = np.concatenate([block async for block in request.blocks])
-        heard = await self._worker.run(lambda cancelled: self._transcribe(samples, request.instructions, cancelled))
-        yield heard.language
-        for segment in heard.segments:
-            yield segment
+        """Yield what is said in a recording, as it is heard."""
+        desk, instructions = self._desk(request.caller), request.instructions
+        if instructions.plan is Plan.SEQUENTIAL:
+            cut = windows(bounded(request.blocks), instructions.vad)
+            heard = SequentialPlan(desk, self._model.extractor, instructions).run(cut)
+        else:
+            cut = windows(request.blocks, instructions.vad)
+            heard = IndependentPlan(desk, self._extract, instructions, self._most_at_work).run(cut)
+        async with contextlib.aclosing(heard) as updates:
+            async for update in updates:
+                yield update
 
     async def hear(self, request: WindowRequest) -> Transcription:
-        """Write down one window."""
-        instructions = dataclasses.replace(request.instructions, vad=None)
-        window = request.window
-        heard = await self._worker.run(lambda cancelled: self._transcribe(window.samples, instructions, cancelled))
-        return Transcription(heard.language, tuple(_in_recording(segment, window) for segment in heard.segments))
+        """Write down one window; times in the result are those of the recording."""
+        desk = self._desk(request.caller, request.row_class, admitted=request.admitted)
+        plan = IndependentPlan(desk, self._extract, request.instructions, 1)
+        return await collect(plan.run(_only(request.window)))
 
     async def detect_language(self, request: WindowRequest) -> LanguageFound:
         """Tell the language of one window."""
-        samples = request.window.samples
-        language, probability, found = await self._worker.run(lambda _: self._model.detect_language(samples))
-        return LanguageFound(language, probability, tuple(found))
+        desk = self._desk(request.caller, request.row_class, admitted=request.admitted)
+        found = await desk.languages(await self._extract(request.window.samples))
+        return LanguageFound(*found[0], found)
 
     async def close(self) -> None:
-        """Let the model go."""
+        """Fail what waits, let what runs finish, and end the threads; the model goes with the engine."""
+        await self._scheduler.close()
+        await asyncio.to_thread(self._features.shutdown)
 
-    def _transcribe(self, samples: Samples, instructions: Instructions, cancelled: threading.Event) -> Transcription:
-        # One for each request: it keeps the time of the last word, and would take a given-up request's to the next.
-        found, info = BatchedInferencePipeline(self._model).transcribe(
-            samples, batch_size=1, **_arguments(instructions)
-        )
-        segments = []
-        for segment in found:  # Each step is one window's work.
-            if cancelled.is_set():
-                break
-            if segment.text.strip():
-                segments.append(_segment(segment))
-        return Transcription(LanguageFound(info.language, info.language_probability), tuple(segments))
+    def _desk(self, caller: Caller, row_class: RowClass = RowClass.NORMAL, *, admitted: bool = False) -> Desk:
+        return Desk(self._scheduler, self._model.vocabulary, self._observer, caller, row_class, admitted=admitted)
+
+    async def _extract(self, samples: Samples) -> Features:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._features, window_features, self._model.extractor, samples)
 
 
-def _arguments(instructions: Instructions) -> dict[str, Any]:
-    decoding, context = instructions.decoding, instructions.context
-    return {
-        "language": instructions.language,
-        "task": instructions.task.value,
-        "multilingual": instructions.multilingual,
-        "initial_prompt": context.initial_prompt,
-        "hotwords": context.hotwords,
-        "word_timestamps": instructions.word_times,
-        "beam_size": decoding.beam_size,
-        "patience": decoding.patience,
-        "length_penalty": decoding.length_penalty,
-        "repetition_penalty": decoding.repetition_penalty,
-        "no_repeat_ngram_size": decoding.no_repeat_ngram_size,
-        "temperature": decoding.temperatures[0],
-        "suppress_blank": decoding.suppress_blank,
-        "suppress_tokens": list(decoding.suppress_tokens),
-        "without_timestamps": not decoding.timestamps,
-        "max_new_tokens": decoding.max_new_tokens,
-        "vad_filter": instructions.vad is not None,
-        "vad_parameters": None if instructions.vad is None else dataclasses.asdict(instructions.vad),
-    }
+def _prepare(path: Path, settings: EngineSettings, *, word_times: bool) -> tuple[LoadedModel, EngineSettings]:
+    model = load_model(path, settings)
+    most = settings.schedule.max_batch or default_max_batch(model.whisper.device)
+    fits = rehearse(model, WhisperRunner(model.whisper, model.vocabulary), most, word_times=word_times)
+    log.info("batches of up to %d windows", fits, extra={"max_batch": fits})
+    return model, replace(settings, schedule=replace(settings.schedule, max_batch=fits))
 
 
-def _load(path: Path, device: str, compute_types: tuple[str, ...], threads: int) -> WhisperModel:
-    device = choose_device(device)
-    compute_type = choose_compute_type(compute_types, supported_compute_types(device), device)
-    _quieten_libraries()
-    try:
-        model = WhisperModel(str(path), device=device, compute_type=compute_type, cpu_threads=threads)
-    except Exception as error:  # Beside RuntimeError, ValueError and MemoryError, tokenizers raises bare ones.
-        raise EngineError(f"the model cannot be loaded on {device} as {compute_type}: {error}") from error
-    used = {"device": device, "compute_type": model.model.compute_type, "threads": threads}
-    log.info("model loaded on %(device)s as %(compute_type)s", used, extra=used)
-    return model
-
-
-def _quieten_libraries() -> None:
-    # CTranslate2 writes lines of its own format; what they tell is in our log and metrics.
-    ctranslate2.set_log_level(logging.ERROR)
-    # The voice activity detector's onnxruntime, imported with the first recording, would otherwise write an identity
-    # into the home directory and report its use to its maker.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
-
-def _in_recording(segment: Segment, window: Window) -> Segment:
-    time = window.recording_time
-    words = tuple(dataclasses.replace(word, start=time(word.start), end=time(word.end)) for word in segment.words)
-    return dataclasses.replace(segment, start=time(segment.start), end=time(segment.end), words=words)
-
-
-def _segment(segment: Any) -> Segment:
-    return Segment(
-        text=segment.text,
-        start=segment.start,
-        end=segment.end,
-        mean_log_probability=segment.avg_logprob,
-        tokens=len(segment.tokens) + 1,  # faster-whisper's mean counts the end of text.
-        words=tuple(Word(word.word, word.start, word.end, word.probability) for word in segment.words or ()),
-        no_speech_probability=segment.no_speech_prob,
-        compression_ratio=segment.compression_ratio,
-        temperature=segment.temperature,
-    )
+async def _only(window: Window) -> AsyncGenerator[Window, None]:
+    yield window

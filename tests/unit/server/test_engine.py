@@ -1,62 +1,45 @@
 """The real engine with the real small model."""
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator
+import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from faster_whisper import BatchedInferencePipeline, WhisperModel
-from faster_whisper.audio import decode_audio
 
-from tests.support.models import RECORDINGS, spoken_text
+from tests.support.models import spoken_text
+from tests.unit.server.engines import (
+    ENGLISH,
+    GREEDY,
+    KOREAN,
+    SETTINGS,
+    Notes,
+    engine,
+    model,
+    notes,
+    recording,
+    recordings,
+    running,
+    text_of,
+    transcribe,
+)
 from tests.unit.server.waiting import until
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.audio.windows import Piece, Window
-from whisper_server.engine.interface import (
-    Caller,
-    EngineError,
-    Transcription,
-    TranscriptionRequest,
-    WindowRequest,
-    collect,
-)
+from whisper_server.engine.interface import Caller, EngineError, WindowRequest
+from whisper_server.engine.loading import EngineSettings, LoadedModel
 from whisper_server.engine.options import Context, Instructions, Task
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.warm_up import warm_up
 
-ENGLISH = sorted(path.name for path in RECORDINGS.glob("en-*.flac"))
-KOREAN = sorted(path.name for path in RECORDINGS.glob("ko-*.flac"))
-
-
-@functools.cache
-def recording(name: str) -> Samples:
-    return np.asarray(decode_audio(str(RECORDINGS / name)), dtype=np.float32)
-
-
-@pytest.fixture
-async def engine(published_artifact: Path) -> WhisperEngine:
-    """The model, loaded anew: its queue belongs to the test's event loop."""
-    return await WhisperEngine.load(published_artifact, "cpu", ("default",), 1)
-
-
-async def blocks(samples: Samples) -> AsyncIterator[Samples]:
-    for start in range(0, len(samples), SAMPLE_RATE):
-        yield samples[start : start + SAMPLE_RATE]
-
-
-async def transcribe(engine: WhisperEngine, samples: Samples, **instructions: Any) -> Transcription:
-    request = TranscriptionRequest(blocks(samples), Instructions(**instructions), Caller(object()))
-    return await collect(engine.transcribe(request))
+__all__ = ["engine", "model", "notes"]
 
 
 async def test_every_recording_is_transcribed_in_its_language(engine: WhisperEngine) -> None:
     for name in ENGLISH + KOREAN:
         heard = await transcribe(engine, recording(name))
         assert heard.language.language == name[:2]
-        assert "".join(segment.text for segment in heard.segments).strip() == spoken_text(name)
+        assert text_of(heard) == spoken_text(name)
         assert heard.segments[0].mean_log_probability < 0
 
 
@@ -107,8 +90,8 @@ async def test_pauses_are_left_out_and_times_stay_those_of_the_recording(engine:
 
 
 async def test_long_speech_is_cut_into_windows(engine: WhisperEngine) -> None:
-    samples = np.concatenate([recording(name) for name in ENGLISH] * 5)
-    heard = await transcribe(engine, samples, language="en")
+    samples = recordings(ENGLISH * 5)
+    heard = await transcribe(engine, samples, language="en", decoding=GREEDY)
     assert len(heard.segments) > len(samples) / SAMPLE_RATE / 30
     assert all(segment.end - segment.start <= 30 for segment in heard.segments)
     starts = [segment.start for segment in heard.segments]
@@ -127,8 +110,7 @@ async def test_hotwords_reach_the_model(engine: WhisperEngine) -> None:
 
 
 async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngine) -> None:
-    samples = np.concatenate([recording(name) for name in ENGLISH] * 4)
-    working = asyncio.create_task(transcribe(engine, samples))
+    working = asyncio.create_task(transcribe(engine, recordings(ENGLISH * 4), language="en", decoding=GREEDY))
     turns = 0
     while not working.done():
         await asyncio.sleep(0.01)
@@ -137,45 +119,26 @@ async def test_the_event_loop_is_free_while_the_model_works(engine: WhisperEngin
     assert (await working).segments
 
 
-async def test_a_cancelled_request_leaves_the_model_before_its_next_window(
-    engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
+async def test_a_cancelled_request_leaves_the_queue_at_once_and_the_model_at_its_next_batch(
+    engine: WhisperEngine, notes: Notes
 ) -> None:
-    long = np.concatenate([recording(name) for name in ENGLISH] * 20)
-    windows = note_calls(monkeypatch, BatchedInferencePipeline, "forward")
-    await transcribe(engine, long, language="en")
-    in_all = len(windows)
-    windows.clear()
-    given_up = asyncio.create_task(transcribe(engine, long, language="en"))
-    await until(lambda: windows)
+    long = recordings(ENGLISH * 20)
+    given_up = asyncio.create_task(transcribe(engine, long, language="en", decoding=GREEDY))
+    await until(lambda: notes.batches)
     given_up.cancel()
-    await transcribe(engine, np.zeros(1, np.float32), language="en")
-    assert len(windows) <= in_all / 2
+    await asyncio.wait([given_up])
+    ran = len(notes.batches)
+    assert notes.depth == 0
+    await transcribe(engine, recording("en-01.flac"), language="en", decoding=GREEDY)
+    assert sum(notes.batches[ran:]) <= 1 + 4, "only what ran already, and the one asked for"
 
 
-async def test_a_cancelled_request_leaves_no_trace_in_the_words_of_the_next(
-    engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    samples = np.concatenate([recording(name) for name in ENGLISH] * 10)
-    timings = note_calls(monkeypatch, WhisperModel, "add_word_timestamps")
-    given_up = asyncio.create_task(transcribe(engine, samples, language="en", word_times=True))
-    await until(lambda: len(timings) > 1)
-    given_up.cancel()
-    await transcribe(engine, recording("en-02.flac"), language="en", word_times=True)
-    last_speech_timestamp = timings[-1][-1]
-    assert last_speech_timestamp == 0, "no word was heard before the recording's first"
-
-
-def note_calls(monkeypatch: pytest.MonkeyPatch, kind: type, method: str) -> list[tuple[Any, ...]]:
-    """Return a list that grows with the arguments of each call of faster-whisper's `method`."""
-    calls: list[tuple[Any, ...]] = []
-    original = getattr(kind, method)
-
-    def noting(self: Any, *arguments: Any) -> Any:
-        calls.append(arguments)
-        return original(self, *arguments)
-
-    monkeypatch.setattr(kind, method, noting)
-    return calls
+async def test_an_engine_that_is_closed_leaves_no_thread(model: LoadedModel, notes: Notes) -> None:
+    before = set(threading.enumerate())
+    async with running(model, SETTINGS, notes) as engine:
+        await transcribe(engine, recording("en-01.flac"), language="en", decoding=GREEDY)
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert not [name for name in left if name.startswith("whisper-")]
 
 
 async def test_the_warm_up_clip_is_transcribed_with_word_times(engine: WhisperEngine) -> None:
@@ -184,10 +147,12 @@ async def test_the_warm_up_clip_is_transcribed_with_word_times(engine: WhisperEn
 
 
 async def test_the_first_possible_compute_type_is_in_use(published_artifact: Path) -> None:
-    engine = await WhisperEngine.load(published_artifact, "auto", ("int8_float16", "int8", "float32"), 1)
+    settings = EngineSettings("auto", ("int8_float16", "int8", "float32"), 1)
+    engine = await WhisperEngine.load(published_artifact, settings)
+    await engine.close()
     assert (engine.device, engine.compute_type) in {("cpu", "int8_float32"), ("cpu", "int8"), ("cuda", "int8_float16")}
 
 
 async def test_a_model_that_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="the model cannot be loaded on cpu as default: "):
-        await WhisperEngine.load(tmp_path, "cpu", ("default",), 1)
+        await WhisperEngine.load(tmp_path, EngineSettings("cpu"))

@@ -12,8 +12,8 @@ from riva.client.proto import riva_asr_pb2_grpc
 from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.audio_files import wav
 from tests.unit.server.conftest import recognize_request
+from tests.unit.server.engines import ENGLISH, recording
 from tests.unit.server.process import ServerProcess
-from tests.unit.server.test_engine import ENGLISH, recording
 from whisper_contract.reasons import Reason
 from whisper_contract.termination import TerminationMessage
 from whisper_server.cli import leave_message

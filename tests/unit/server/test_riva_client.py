@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.models import RECORDINGS, spoken_text
+from tests.unit.server.engines import ENGLISH, KOREAN
 from tests.unit.server.process import ServerProcess
-from tests.unit.server.test_engine import ENGLISH, KOREAN
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "server.md"
 TRANSCRIBE = Path(__file__).parents[2] / "support" / "riva_transcribe.py"

@@ -21,6 +21,11 @@ class RowQueue:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def full(self) -> bool:
+        """Whether a row that is not admitted yet finds no room."""
+        return len(self._rows) >= self._settings.max_queued_windows
+
     def add(self, row: Row, *, admitted: bool = False) -> Row | None:
         """Let `row` wait.
 
@@ -35,7 +40,7 @@ class RowQueue:
             QueueFullError: when as many rows wait as may, and none of them is to be dropped for this one.
         """
         dropped = None
-        if len(self._rows) >= self._settings.max_queued_windows and not admitted:
+        if self.full and not admitted:
             dropped = self._droppable(row)
             self.remove(dropped.number)
         self._rows[row.number] = row

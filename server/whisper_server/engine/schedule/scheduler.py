@@ -71,6 +71,12 @@ class Scheduler(Generic[P, R]):
         for thread in self._threads:
             thread.start()
 
+    @property
+    def full(self) -> bool:
+        """Whether as many rows wait as may."""
+        with self._changed:
+            return self._queue.full
+
     async def submit(
         self,
         owner: OwnerId,
