@@ -3,6 +3,8 @@
 import json
 import urllib.request
 
+import openai
+
 from tests.e2e.place import RECORDINGS, Place
 from tests.support.archives import Archives
 
@@ -18,15 +20,25 @@ def test_a_packed_checkpoint_on_s3_is_pulled_converted_served_and_transcribes(pl
     english = ["en-00.flac", "en-02.flac", "en-04.flac"]
     assert place.transcribe("small", *english) == [TEXTS[file] for file in english]
     assert place.transcribe("small", "ko-00.flac", language="ko-KR") == [TEXTS["ko-00.flac"]]
+    assert openai_text(place, "small", "en-04.flac") == TEXTS["en-04.flac"]
 
     assert status["ready"] == "1/1"
-    assert status["endpoints"]["grpc"] == f"small.{place.namespace}.svc:50051"
+    host = f"small.{place.namespace}.svc"
+    assert status["endpoints"] == {"grpc": f"{host}:50051", "http": f"{host}:8000"}
     assert status["artifact"]["format"] == "transformers"
     assert status["artifact"]["quantization"] == "float32"
     assert status["artifact"]["digest"].startswith(f"sha256:{status['artifact']['shortDigest']}")
     row = place.kubectl("get", "wm", "small", "--no-headers").split()
     assert row[:2] == ["small", "s3://models/small.tar.zst"]
     assert row[2] == status["artifact"]["shortDigest"]
+
+
+def openai_text(place: Place, name: str, recording: str) -> str:
+    """What OpenAI's own client hears in a recording, through the model's Service."""
+    address = place.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
+    with openai.OpenAI(base_url=f"http://{address}:8000/v1", api_key="none") as client:
+        heard = client.audio.transcriptions.create(model=name, file=RECORDINGS / recording, language="en")
+    return heard.text.strip()
 
 
 def test_the_servers_of_a_model_scale_and_answer_probes_and_metrics(place: Place, archives: Archives) -> None:

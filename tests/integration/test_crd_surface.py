@@ -28,7 +28,7 @@ STATUS = {
     "replicas": 2,
     "readyReplicas": 1,
     "ready": "1/2",
-    "endpoints": {"grpc": "seen.crd-surface.svc:50051"},
+    "endpoints": {"grpc": "seen.crd-surface.svc:50051", "http": "seen.crd-surface.svc:8000"},
     "artifact": {
         "digest": "sha256:" + "0123456789abcdef" * 4,
         "shortDigest": "0123456789ab",

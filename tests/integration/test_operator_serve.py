@@ -49,7 +49,8 @@ def test_a_model_becomes_ready_when_its_servers_are(world: World) -> None:
     world.serve(replicas=2)
     status = world.status()
     assert (status["replicas"], status["readyReplicas"], status["ready"]) == (2, 2, "2/2")
-    assert status["endpoints"] == {"grpc": f"m.{world.namespace}.svc:50051"}
+    host = f"m.{world.namespace}.svc"
+    assert status["endpoints"] == {"grpc": f"{host}:50051", "http": f"{host}:8000"}
     assert container(world)["args"][:4] == ["--model", "/models/artifacts/" + "a" * 64, "--model-name", "m"]
 
 
@@ -58,7 +59,8 @@ def test_the_service_selects_the_servers(world: World) -> None:
     (pod,) = world.server_pods()
     service = world.get("service", "m")
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
-    assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == {"grpc": 50051, "probe": 8001}
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    assert ports == {"grpc": 50051, "http": 8000, "probe": 8001}
 
 
 def test_the_columns_tell_how_it_stands(world: World) -> None:

@@ -26,9 +26,15 @@ class Condition(_Part, frozen=True):
 
 
 class Endpoints(_Part, frozen=True):
-    """Where clients reach the servers: host and port inside the cluster."""
+    """Where clients reach the servers: hosts and ports inside the cluster.
+
+    Attributes:
+        grpc: of Riva's protocol and ours.
+        http: of OpenAI's; absent in what an operator wrote that did not know it.
+    """
 
     grpc: str
+    http: str | None = None
 
 
 class Artifact(_Part, frozen=True):

@@ -74,7 +74,7 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
         imagePullPolicy=settings.image_pull_policy,
         args=_arguments(model, artifact),
         env=[{"name": variable.name, "value": variable.value} for variable in server.env],
-        ports=[_port("grpc", names.GRPC_PORT), _port("probe", names.PROBE_PORT)],
+        ports=[_port("grpc", names.GRPC_PORT), _port("http", names.HTTP_PORT), _port("probe", names.PROBE_PORT)],
         resources=pods.resources(server.resources, _RESOURCES, _gpus(server)),
         securityContext=pods.container_security(),
         volumeMounts=pods.mounts(store_read_only=True),

@@ -2,6 +2,7 @@
 
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
+from whisper_operator.api.status import Endpoints
 from whisper_operator.builders.metadata import JSON, new_object
 
 
@@ -16,6 +17,7 @@ def build_service(model: Model) -> JSON:
         "selector": names.server_labels(model.name),
         "ports": [
             _port("grpc", names.GRPC_PORT),
+            _port("http", names.HTTP_PORT),
             _port("probe", names.PROBE_PORT),
         ],
     }
@@ -26,6 +28,7 @@ def _port(name: str, port: int) -> JSON:
     return {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
 
 
-def grpc_endpoint(model: Model) -> str:
-    """Return the host and port that clients in the cluster call."""
-    return f"{names.service(model.name)}.{model.namespace}.svc:{names.GRPC_PORT}"
+def endpoints(model: Model) -> Endpoints:
+    """Return the hosts and ports that clients in the cluster call."""
+    host = f"{names.service(model.name)}.{model.namespace}.svc"
+    return Endpoints(grpc=f"{host}:{names.GRPC_PORT}", http=f"{host}:{names.HTTP_PORT}")

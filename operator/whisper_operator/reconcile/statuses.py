@@ -9,8 +9,8 @@ from whisper_operator.api import names
 from whisper_operator.api.inputs import shown_uri
 from whisper_operator.api.model import InvalidModel, Model
 from whisper_operator.api.reasons import Finding
-from whisper_operator.api.status import Artifact, Endpoints, Phase, PullProgress, Status, Target
-from whisper_operator.builders.service import grpc_endpoint
+from whisper_operator.api.status import Artifact, Phase, PullProgress, Status, Target
+from whisper_operator.builders.service import endpoints
 from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
 from whisper_operator.reconcile.pulling import Pulling
 
@@ -30,7 +30,7 @@ def build_status(
         replicas=serving.replicas if serving else 0,
         ready_replicas=ready,
         ready=f"{ready}/{wanted}",
-        endpoints=Endpoints(grpc=grpc_endpoint(model)) if serving else None,
+        endpoints=endpoints(model) if serving else None,
         artifact=artifact,
         target=_target(model, situation.pulling),
         pull=_pull(situation.pulling, progress),

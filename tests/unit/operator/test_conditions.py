@@ -142,7 +142,7 @@ def test_the_status_of_a_ready_model() -> None:
         "replicas": 1,
         "readyReplicas": 1,
         "ready": "1/1",
-        "endpoints": {"grpc": "m.speech.svc:50051"},
+        "endpoints": {"grpc": "m.speech.svc:50051", "http": "m.speech.svc:8000"},
         "artifact": {"digest": DIGEST, "shortDigest": "a" * 12, "path": "artifacts/" + "a" * 64},
         "target": {
             "inputsHash": model().inputs,
