@@ -48,9 +48,14 @@ async def decoded(hint: AudioHint, chunks: AsyncIterable[bytes], limits: DecodeL
         blocks = _spooled_blocks(chosen, incoming, limits)
     else:
         blocks = _piped_blocks(chosen, incoming, limits)
+    heard = False
     async with contextlib.aclosing(blocks):
         async for samples in blocks:
-            yield samples
+            if len(samples):
+                heard = True
+                yield samples
+    if not heard:
+        raise InvalidRequestError("the audio is too short: at 16 kHz it has not one sample")
 
 
 async def _pcm_blocks(
