@@ -14,7 +14,7 @@ from riva.client.proto import riva_asr_pb2, riva_common_pb2
 from tests.unit.server.audio_files import SECONDS, tone, wav
 from tests.unit.server.conftest import ENGLISH_ONLY, RECORDING, Serve, Served, recognize_request
 from tests.unit.server.fakes import SILENCE
-from tests.unit.server.test_decode import HOSTILE
+from tests.unit.server.hostile_audio import HOSTILE
 from tests.unit.server.waiting import until
 from whisper_server.rpc.riva_config import _ENCODINGS
 
