@@ -24,7 +24,6 @@ from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.probes import probe_application, serving_probes
 from whisper_server.profanity import ProfanityFilter
-from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
@@ -175,12 +174,11 @@ def _build_front_ends(
     admission = Admission(settings.max_requests, metrics, settings.max_streams)
     transcriber = Transcriber(engine, admission, _decode_limits(settings), metrics)
     calls = Calls(metrics, Patience.of(settings))
-    interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
     services = (
         RivaSpeechRecognition(transcriber, model, calls, profanity).service(),
         Transcription(transcriber, model, settings, calls).service(),
     )
-    rpc = RpcServer(settings, services, interceptors, security.certificates)
+    rpc = RpcServer(settings, services, calls, security)
     return FrontEnds(rpc, openai_server(settings, transcriber, model, metrics, security))
 
 

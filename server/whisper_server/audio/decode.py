@@ -9,6 +9,7 @@ import av
 import av.codec
 import numpy as np
 import numpy.typing as npt
+from av.codec.context import CodecContext
 from av.container import InputContainer
 
 from whisper_server.audio.formats import Container
@@ -83,7 +84,8 @@ def container_blocks(source: Source, container: Container, max_seconds: float) -
 
 
 def _holds_floats(opened: InputContainer) -> bool:
-    return opened.streams.audio[0].codec_context.name.startswith("pcm_f")
+    codec: CodecContext | None = opened.streams.audio[0].codec_context  # None for a codec that is not known
+    return codec is not None and codec.name.startswith("pcm_f")
 
 
 def _resampled(opened: InputContainer, resampler: Resampler) -> Iterator[list[npt.NDArray[np.int16]]]:

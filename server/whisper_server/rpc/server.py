@@ -8,9 +8,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from whisper_server.rpc.authentication import TokenInterceptor
+from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.credentials import server_credentials
 from whisper_server.rpc.health import Health
-from whisper_server.security.certificates import Certificates
+from whisper_server.rpc.malformed import MalformedInterceptor
+from whisper_server.security.secured import Security
 from whisper_server.settings import Settings
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -38,10 +41,13 @@ class RpcServer:
         self,
         settings: Settings,
         services: Sequence[Service],
-        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
-        certificates: Certificates | None = None,
+        calls: Calls,
+        security: Security,
     ) -> None:
-        self._certificates = certificates
+        self._certificates = security.certificates
+        # The first is the outermost: who brings no token learns nothing else.
+        tokens = [TokenInterceptor(security.tokens, calls)] if security.tokens else []
+        interceptors = [*tokens, MalformedInterceptor(calls)]
         self._server = grpc.aio.server(options=_options(settings), interceptors=interceptors)
         self._health = Health()
         self._names = [service.name for service in services]

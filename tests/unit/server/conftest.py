@@ -18,7 +18,6 @@ from whisper_server.audio.limits import DecodeLimits
 from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.profanity import ProfanityFilter
-from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
@@ -94,13 +93,12 @@ async def serving(model: ServedModel, settings: Settings) -> AsyncIterator[Serve
     transcriber = Transcriber(engine, admission, DecodeLimits(settings.max_audio_seconds), metrics)
     calls = Calls(metrics, Patience.of(settings))
     security = Security.open(settings, metrics)
-    interceptors = (TokenInterceptor(security.tokens, calls),) if security.tokens else ()
     profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
     services = (
         RivaSpeechRecognition(transcriber, model, calls, profanity).service(),
         Transcription(transcriber, model, settings, calls).service(),
     )
-    server = RpcServer(settings, services, interceptors, security.certificates)
+    server = RpcServer(settings, services, calls, security)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Served(engine, metrics, server, port, channel, riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel))

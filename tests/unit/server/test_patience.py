@@ -16,6 +16,7 @@ from whisper_server.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.server import RpcServer, Service
+from whisper_server.security.secured import Security
 
 LARGE = bytes(1_000_000)
 
@@ -49,9 +50,10 @@ class Parrot:
 
 @asynccontextmanager
 async def parrot(patience: Patience, *, live: bool = False) -> AsyncIterator[tuple[Parrot, Metrics, Any]]:
-    metrics = Metrics()
-    bird = Parrot(Calls(metrics, patience), live=live)
-    server = RpcServer(loopback_settings(), (bird.service(),))
+    metrics, settings = Metrics(), loopback_settings()
+    calls = Calls(metrics, patience)
+    bird = Parrot(calls, live=live)
+    server = RpcServer(settings, (bird.service(),), calls, Security.open(settings, metrics))
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield bird, metrics, channel.stream_stream("/test.Parrot/Talk")

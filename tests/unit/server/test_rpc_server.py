@@ -120,3 +120,53 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence(unused_tcp_port: int) 
         with pytest.raises(OSError, match="is another server running there"):
             async with serving(MODEL, settings):
                 pass
+
+
+@pytest.mark.parametrize("method", ["Recognize", "GetRivaSpeechRecognitionConfig"])
+async def test_bytes_that_are_no_message_are_the_callers_mistake(
+    served: Served, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = served.channel.unary_unary(f"/nvidia.riva.asr.RivaSpeechRecognition/{method}")(b"\xff\xff")
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert await call.details() == "the request is no message of this method: it cannot be parsed"
+    assert served.metric("whisper_server_requests_total", method=method, code="INVALID_ARGUMENT") == 1
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_more_metadata_than_allowed_is_refused(serve: Serve) -> None:
+    served = await serve(max_metadata_bytes=1_024)
+    call = served.stub.Recognize(recognize_request(), metadata=(("x-long", "x" * 2_000),))
+    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert served.engine.requests == []
+    assert (await served.recognize()).results
+
+
+async def test_one_connection_more_than_allowed_is_closed(serve: Serve) -> None:
+    served = await serve(grpc_max_connections=1)
+    assert (await served.recognize()).results
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    assert await asyncio.wait_for(reader.read(1), 20) == b""
+    writer.close()
+    assert (await served.recognize()).results
+
+
+async def test_one_call_more_than_a_connection_may_have_waits_for_its_turn(serve: Serve) -> None:
+    served = await serve(grpc_max_concurrent_streams=1)
+    await served.recognize()
+    served.engine.gate.clear()
+    first = asyncio.create_task(served.recognize())
+    await until(lambda: len(served.engine.requests) == 2)
+    second = asyncio.create_task(served.recognize())
+    await asyncio.sleep(0.1)
+    assert len(served.engine.requests) == 2
+    served.engine.gate.set()
+    assert (await first).results
+    assert (await second).results
+
+
+async def test_a_call_that_outlasts_the_grace_of_an_old_connection_is_cut_off(serve: Serve) -> None:
+    served = await serve(max_connection_age_seconds=1, max_connection_age_grace_seconds=1)
+    served.engine.gate.clear()
+    call = served.stub.Recognize(recognize_request())
+    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    await until(lambda: served.engine.given_up == 1)
