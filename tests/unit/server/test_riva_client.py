@@ -10,14 +10,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from faster_whisper.audio import decode_audio
 
 from tests.support.models import RECORDINGS, spoken_text
+from tests.unit.server.audio_files import RATE, wav
 from tests.unit.server.engines import ENGLISH, KOREAN
 from tests.unit.server.process import ServerProcess
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "server.md"
-TRANSCRIBE = Path(__file__).parents[2] / "support" / "riva_transcribe.py"
+SUPPORT = Path(__file__).parents[2] / "support"
+TRANSCRIBE, LISTEN = SUPPORT / "riva_transcribe.py", SUPPORT / "riva_listen.py"
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +48,16 @@ def test_offline_recognize_gets_the_right_words(server: str, language: str, name
     assert heard == {name: spoken_text(name) for name in names}
 
 
-def documented_example() -> str:
-    """Return the program that the documentation shows."""
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    return str(next(block for block in blocks if "riva.client" in block))
+def documented_program(name: str) -> str:
+    """Return the program that the documentation shows, by what it is said to be saved as."""
+    after = DOCUMENTATION.read_text().split(f"`{name}`", 1)[1]
+    found = re.search(r"```python\n(.*?)```", after, re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 def test_the_documented_example_prints_transcript_and_words(server: str) -> None:
-    output = run("-c", documented_example(), server, str(RECORDINGS / "en-02.flac"))
+    output = run("-c", documented_program("transcribe.py"), server, str(RECORDINGS / "en-02.flac"))
     printed, _, final = output.rpartition("Final transcript:")
     assert final.strip() == spoken_text("en-02.flac")
     result = json.loads(printed)["results"][0]
@@ -61,7 +67,64 @@ def test_the_documented_example_prints_transcript_and_words(server: str) -> None
     assert result["audioProcessed"] == pytest.approx(3.01, abs=0.01)
 
 
-def test_the_models_can_be_listed(server: str) -> None:
+@pytest.fixture(scope="module")
+def two_utterances(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A WAV file of two recordings with pauses between and behind them."""
+    pause = np.zeros(int(1.5 * RATE), np.float32)
+    parts = [part for name in SAID for part in (decode_audio(str(RECORDINGS / name)), pause)]
+    path = tmp_path_factory.mktemp("streams") / "two.wav"
+    path.write_bytes(wav(np.asarray(np.concatenate(parts) * 32_767, np.int16)))
+    return str(path)
+
+
+SAID = ("en-02.flac", "en-04.flac")
+FINALS = [spoken_text(name) for name in SAID]
+
+
+def test_the_documented_stream_prints_each_utterance_as_it_ends(server: str, two_utterances: str) -> None:
+    output = run("-c", documented_program("listen.py"), server, two_utterances)
+    assert [line.strip() for line in re.findall(r"## ([^\n\r]*)", output)] == FINALS
+    assert output.index(">> ") < output.index("## "), "and what it says so far before that"
+
+
+def test_a_streams_interims_have_a_stability_below_one_and_its_finals_a_confidence(
+    server: str, two_utterances: str
+) -> None:
+    output = run(str(LISTEN), server, "--show", "confidence", "--interim-results", "--realtime", two_utterances)
+    interims = re.findall(r">> (.*)\nStability: +(.*)\n", output)
+    finals = re.findall(r"## (.*)\nConfidence: +(.*)\n", output)
+    assert [text.strip() for text, _ in finals] == FINALS
+    assert all(0 < float(confidence) <= 1 for _, confidence in finals)
+    assert interims
+    assert all(text and 0 <= float(stability) < 1 for text, stability in interims)
+    assert output.count("----") == len(interims) + len(finals), "one result each"
+
+
+def test_a_streams_words_have_times_from_its_beginning(server: str, two_utterances: str) -> None:
+    output = run(str(LISTEN), server, "--show", "time", "--stop-history", "900", two_utterances)
+    words = re.findall(r"^(\S+) +(\d+) +(\d+) +[01]\.\d{4} *$", output, re.MULTILINE)
+    assert " ".join(word for word, _, _ in words) == " ".join(FINALS)
+    starts = [int(start) for _, start, _ in words]
+    assert starts == sorted(starts)
+    second = starts[len(FINALS[0].split())]
+    assert 4_000 <= second <= 5_500, "three seconds of speech and a pause of 1.5 come before it"
+
+
+def test_containers_are_streamed_as_they_are(server: str) -> None:
+    output = run(str(LISTEN), server, "--language-code", "ko-KR", *(str(RECORDINGS / name) for name in KOREAN[:2]))
+    assert [line.strip() for line in re.findall(r"## (.*)", output)] == [spoken_text(name) for name in KOREAN[:2]]
+
+
+def test_custom_configuration_reaches_the_model(server: str) -> None:
+    custom = "task:translate,source_language:ko,prompt:Names%3A%20Ada%2C%20Bo"
+    output = run(
+        *(str(LISTEN), server, "--language-code", "multi", "--custom-configuration", custom),
+        str(RECORDINGS / "ko-01.flac"),
+    )
+    assert output.removeprefix("##").strip() == spoken_text("ko-01.flac", "english")
+
+
+def test_the_models_are_listed_under_both_types_as_the_published_scripts_look_for_them(server: str) -> None:
     program = """
 import sys, riva.client
 from riva.client.proto import riva_asr_pb2

@@ -1,7 +1,7 @@
 """StreamingRecognize over real gRPC and real voice activity, an engine of the test's own behind it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,15 @@ async def test_a_half_close_ends_the_running_utterance(served: Served) -> None:
     assert responses[0].results[0].audio_processed == pytest.approx(len(spoken) / RATE)
 
 
+async def test_a_final_comes_while_the_stream_goes_on(served: Served) -> None:
+    call = served.stub.StreamingRecognize()
+    for request in [config(**PCM), *in_chunks(speech().tobytes())]:
+        await call.write(request)
+    assert (await call.read()).results[0].is_final
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+
+
 async def test_silence_has_no_results(served: Served) -> None:
     assert await stream(served, [config(interim_results=True, **PCM), *in_chunks(PAUSE.tobytes())]) == []
     assert served.engine.windows == []
@@ -98,6 +107,32 @@ async def test_silence_has_no_results(served: Served) -> None:
 async def test_what_sounded_like_speech_and_said_nothing_has_no_result(served: Served) -> None:
     served.engine.answer = SILENCE
     assert await stream(served, [config(**PCM), *in_chunks(speech().tobytes())]) == []
+
+
+async def test_an_utterance_is_told_before_its_final_and_not_after(served: Served) -> None:
+    heard, calm = asyncio.Event(), len(speech()) - len(PAUSE)
+
+    async def talking() -> AsyncIterator[Any]:
+        yield config(interim_results=True, **PCM)
+        spoken = in_chunks(speech()[RATE // 2 : calm].tobytes())
+        for _ in range(20):
+            for chunk in spoken:
+                yield chunk
+                if heard.is_set():
+                    break
+                await asyncio.sleep(0.005)
+        for chunk in in_chunks(PAUSE.tobytes()):
+            yield chunk
+
+    results = []
+    async for response in served.stub.StreamingRecognize(talking()):
+        assert len(response.results) == 1
+        results.append(response.results[0])
+        heard.set()
+    assert [result.is_final for result in results] == [False] * (len(results) - 1) + [True]
+    assert len(results) > 1
+    assert all(0 <= result.stability < 1 and len(result.alternatives) == 1 for result in results)
+    assert results[0].alternatives[0].transcript == " Hello there. And bye."
 
 
 async def test_the_config_says_what_is_to_be_done(served: Served) -> None:
