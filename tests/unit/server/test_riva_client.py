@@ -28,7 +28,10 @@ TRANSCRIBE, LISTEN = SUPPORT / "riva_transcribe.py", SUPPORT / "riva_listen.py"
 def server(published_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the real server with the real model."""
     folder = tmp_path_factory.mktemp("server")
-    with ServerProcess(folder, "--model", str(published_artifact), "--device", "cpu") as process:
+    words = folder / "words.txt"
+    words.write_text("radio\n")
+    arguments = ("--model", str(published_artifact), "--device", "cpu", "--profanity-words-file", str(words))
+    with ServerProcess(folder, *arguments) as process:
         yield process.address
 
 
@@ -124,13 +127,24 @@ def test_custom_configuration_reaches_the_model(server: str) -> None:
     assert output.removeprefix("##").strip() == spoken_text("ko-01.flac", "english")
 
 
-def test_the_models_are_listed_under_both_types_as_the_published_scripts_look_for_them(server: str) -> None:
-    program = """
+PROGRAM = """
 import sys, riva.client
 from riva.client.proto import riva_asr_pb2
 service = riva.client.ASRService(riva.client.Auth(uri=sys.argv[1]))
 listed = service.stub.GetRivaSpeechRecognitionConfig(riva_asr_pb2.RivaSpeechRecognitionConfigRequest())
 for model in listed.model_config:
     print(model.model_name, model.parameters["type"], model.parameters["language_code"])
+config = riva.client.RecognitionConfig(language_code="en-US", max_alternatives=3, profanity_filter=True)
+for result in service.offline_recognize(open(sys.argv[2], "rb").read(), config).results:
+    for alternative in result.alternatives:
+        print(f"{alternative.confidence:.3f}{alternative.transcript}")
 """
-    assert run("-c", program, server) == "whisper offline multi\nwhisper online multi\n"
+
+
+def test_models_are_listed_as_the_published_scripts_look_for_them_and_alternatives_come_best_first(server: str) -> None:
+    offline, online, *alternatives = run("-c", PROGRAM, server, str(RECORDINGS / "en-02.flac")).splitlines()
+    assert (offline, online) == ("whisper offline multi", "whisper online multi")
+    confidences, texts = zip(*(line.split(" ", 1) for line in alternatives), strict=True)
+    assert texts[0] == spoken_text("en-02.flac").replace("radio", "r****")
+    assert len(set(texts)) == 3
+    assert list(confidences) == sorted(confidences, reverse=True)

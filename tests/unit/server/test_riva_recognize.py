@@ -11,7 +11,7 @@ from google.rpc import code_pb2, error_details_pb2
 from grpc_status import rpc_status
 from riva.client.proto import riva_asr_pb2, riva_common_pb2
 
-from tests.unit.server.audio_files import SECONDS, tone, wav
+from tests.unit.server.audio_files import SECONDS, encode, tone, wav
 from tests.unit.server.conftest import ENGLISH_ONLY, RECORDING, Serve, Served, recognize_request
 from tests.unit.server.fakes import SILENCE
 from tests.unit.server.hostile_audio import HOSTILE
@@ -62,6 +62,37 @@ async def test_the_requests_id_comes_back(served: Served) -> None:
 async def test_the_engine_gets_the_samples(served: Served) -> None:
     await served.recognize(tone(8_000).tobytes(), encoding=1, sample_rate_hertz=8_000, audio_channel_count=1)
     assert len(served.engine.requests[0].samples) == pytest.approx(SECONDS * 16_000, abs=16)
+
+
+SPOKEN = tone(8_000)
+STEREO = np.repeat(SPOKEN, 2)
+
+
+@pytest.mark.parametrize(
+    ("audio", "encoding", "rate", "channels"),
+    [
+        (SPOKEN.tobytes(), 1, 8_000, 0),
+        (STEREO.tobytes(), 1, 8_000, 2),
+        (SPOKEN.tobytes(), 0, 8_000, 1),
+        (wav(SPOKEN, 8_000), 1, 44_100, 2),
+        (wav(SPOKEN, 8_000), 0, 44_100, 2),
+        (encode("flac", "flac", 8_000), 2, 44_100, 2),
+        (encode("mulaw", "pcm_mulaw", 8_000), 3, 8_000, 1),
+        (encode("ogg", "libopus", 48_000), 4, 8_000, 1),
+        (encode("alaw", "pcm_alaw", 8_000), 20, 8_000, 1),
+        (encode("mp3", "libmp3lame", 44_100), 0, 8_000, 1),
+    ],
+)
+async def test_every_encoding_is_read_with_its_rate_and_channels(
+    served: Served, audio: bytes, encoding: int, rate: int, channels: int
+) -> None:
+    response = await served.recognize(audio, encoding=encoding, sample_rate_hertz=rate, audio_channel_count=channels)
+    assert response.results[0].audio_processed == pytest.approx(SECONDS, abs=0.06)
+
+
+async def test_headerless_bytes_without_encoding_and_rate_are_refused(served: Served) -> None:
+    code, trouble = await served.refusal(SPOKEN.tobytes())
+    assert (code, "headerless samples need an encoding and a sample rate" in trouble) == (INVALID, True)
 
 
 async def test_audio_that_cannot_be_read_is_an_invalid_argument_with_its_trouble(served: Served) -> None:
