@@ -12,7 +12,7 @@ from whisper_server.engine.interface import EngineError
 #: CTranslate2 resolves these by itself on any device.
 _ALWAYS_POSSIBLE = ("default", "auto")
 #: Windows in a batch from which larger ones bring no more.
-_BEST_BATCH = {"cpu": 1, "cuda": 16}
+_BEST_BATCH = {"cpu": 8, "cuda": 16}
 #: What stands in errors of CUDA, its libraries and of memory, and what to do about it; the first that fits counts.
 _ADVICE = (
     ("out of memory", "there is not enough memory: choose a smaller compute type, a smaller model or a larger device"),

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from whisper_server.engine.options import DecodingOptions, Task
 from whisper_server.engine.payloads import BatchKey
 from whisper_server.engine.vocabulary import TIME_PRECISION, Vocabulary
-from whisper_server.errors import InvalidRequestError
 
 #: Tokens of prompt and text together that a Whisper model has places for.
 MAX_LENGTH = 448
@@ -72,7 +71,7 @@ def make_key(vocabulary: Vocabulary, decoding: DecodingOptions, prompt: Prompt, 
     """Return what a window's row must have in common with others to share a batch.
 
     Raises:
-        InvalidRequestError: when prompt and text do not fit together, or a token does not exist.
+        InvalidRequestError: when a token that shall not be written does not exist.
     """
     sampled = temperature > 0
     return BatchKey(
@@ -94,15 +93,10 @@ def make_key(vocabulary: Vocabulary, decoding: DecodingOptions, prompt: Prompt, 
 
 
 def _max_length(prompt: Prompt, max_new_tokens: int | None) -> int:
+    """Return CTranslate2's `max_length`: it writes as many tokens as are left of it, and at most half of it."""
     if max_new_tokens is None:
         return MAX_LENGTH
-    length = len(prompt.tokens) + max_new_tokens
-    if length > MAX_LENGTH:
-        raise InvalidRequestError(
-            f"{max_new_tokens} new tokens do not fit behind a prompt of {len(prompt.tokens)}: "
-            f"the model has places for {MAX_LENGTH} together"
-        )
-    return length
+    return min(MAX_LENGTH, max(len(prompt.tokens) + max_new_tokens, 2 * max_new_tokens))
 
 
 def encode_prompt(vocabulary: Vocabulary, text: str | None, *, stripped: bool) -> Sequence[int]:
