@@ -75,7 +75,7 @@ def int8_model(published_artifact: Path) -> LoadedModel:
 def test_twelve_windows_have_the_same_words_at_the_same_times_alone_and_together(
     model: LoadedModel, int8_model: LoadedModel, arithmetic: str, *, full: bool
 ) -> None:
-    """Once with all frames equal, which shifts words by seconds if nothing is done about it, and once with their own."""
+    """Once with all frames equal, which shifts words by seconds if nothing is done, and once with their own."""
     used = model if arithmetic == "float32" else int8_model
     rows = [row(used, samples, language, GREEDY, full=full) for samples, language in TWELVE]
     together = run(used, rows)
