@@ -10,6 +10,7 @@ from whisper_server.admission import Admission
 from whisper_server.audio.formats import AudioHint
 from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
+from whisper_server.audio.spool import Spool
 from whisper_server.audio.stream import decoded
 from whisper_server.audio.windows import first_window
 from whisper_server.engine.interface import (
@@ -101,6 +102,11 @@ class Transcriber:
         self._admission = admission
         self._limits = limits
         self._metrics = metrics
+
+    @property
+    def spool(self) -> Spool:
+        """Return where uploads wait that have to be whole to be read."""
+        return self._limits.spool
 
     @contextlib.asynccontextmanager
     async def transcribing(self, job: Job) -> AsyncGenerator[Hearing[Update], None]:

@@ -59,7 +59,7 @@ class AudioApi:
         async with (
             contextlib.aclosing(body_of(request, self._max_upload_bytes, self._patience.idle)) as body,
             contextlib.aclosing(parts_of(body, boundary)) as parts,
-            reading_form(parts) as form,
+            reading_form(parts, self._transcriber.spool) as form,
         ):
             yield form
 

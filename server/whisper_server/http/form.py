@@ -6,11 +6,10 @@ stand before it, and spooled whole if none do.
 """
 
 import contextlib
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import IO
 
+from whisper_server.audio.spool import Spool, SpooledUpload
 from whisper_server.errors import TooLargeError
 from whisper_server.http.errors import InvalidFieldError
 from whisper_server.http.options import check_name
@@ -23,8 +22,6 @@ READ_AHEAD_BYTES = 25 * 1024 * 1024
 MAX_FIELD_BYTES = 16 * 1024
 MAX_FIELDS = 64
 
-#: Of what is read ahead, this much stays in memory.
-_MEMORY_BYTES = 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -42,23 +39,29 @@ class Form:
 
 
 @contextlib.asynccontextmanager
-async def reading_form(parts: Parts, read_ahead: int = READ_AHEAD_BYTES) -> AsyncGenerator[Form, None]:
-    """Give the form that `parts` make up, `read_ahead` bytes of its file read when it is longer.
+async def reading_form(parts: Parts, spool: Spool, read_ahead: int = READ_AHEAD_BYTES) -> AsyncGenerator[Form, None]:
+    """Give the form that `parts` make up.
+
+    Args:
+        parts: of its body.
+        spool: where what is read of its file waits.
+        read_ahead: how much that is, of a file that can be worked on while it comes.
 
     Raises:
         InvalidRequestError: when it is no form, or holds no file or two, or a field that no form has.
-        TooLargeError: when it holds more fields, or more in one, than a form may.
+        TooLargeError: when it holds more fields, or more in one, than a form may, or `spool` is too small for its file.
+        OverloadedError: when there is no room for the file.
     """
     fields: dict[str, list[str]] = {}
     if not await _read_fields(parts, fields):
         raise InvalidFieldError(FILE, "file: the form holds no audio; send it as the field `file`")
-    with tempfile.SpooledTemporaryFile(_MEMORY_BYTES) as spool:
-        if await _read_ahead(parts, spool, read_ahead if fields else None):
+    with contextlib.closing(SpooledUpload(spool)) as upload:
+        if await _read_ahead(parts, upload, read_ahead if fields else None):
             if await _read_fields(parts, fields):
                 raise InvalidFieldError(FILE, "file: the form holds two of them; send each in a request of its own")
-            yield Form(fields, _spooled(spool))
+            yield Form(fields, _spooled(upload))
         else:
-            yield Form(fields, _rest(parts, spool))
+            yield Form(fields, _rest(parts, upload))
 
 
 async def _read_fields(parts: Parts, fields: dict[str, list[str]]) -> bool:
@@ -89,7 +92,7 @@ async def _read_value(name: str, parts: Parts) -> str:
         raise InvalidFieldError(name, f"{name}: the text is not in UTF-8") from None
 
 
-async def _read_ahead(parts: Parts, spool: IO[bytes], most: int | None) -> bool:
+async def _read_ahead(parts: Parts, upload: SpooledUpload, most: int | None) -> bool:
     """Read the file until it ends or `most` bytes are here; return whether it ended.
 
     What is written goes to a local disk's cache; handing each piece to a thread would take longer.
@@ -97,20 +100,25 @@ async def _read_ahead(parts: Parts, spool: IO[bytes], most: int | None) -> bool:
     async for event in parts:
         if not isinstance(event, bytes):
             return True
-        spool.write(event)
-        if most is not None and spool.tell() >= most:
+        try:
+            upload.append(event)
+        except TooLargeError:
+            sentence = "the file is too large to be kept until the fields behind it come: send them before it"
+            raise TooLargeError(sentence) from None
+        if most is not None and upload.tell() >= most:
             return False
     raise AssertionError("parts end before their form does")
 
 
-async def _spooled(spool: IO[bytes]) -> AsyncIterator[bytes]:
-    spool.seek(0)
-    while chunk := spool.read(_CHUNK_BYTES):
+async def _spooled(upload: SpooledUpload) -> AsyncIterator[bytes]:
+    upload.rewind()
+    while chunk := upload.read(_CHUNK_BYTES):
         yield chunk
+    upload.close()  # The room is others', as long as the model works on what was in it.
 
 
-async def _rest(parts: Parts, spool: IO[bytes]) -> AsyncIterator[bytes]:
-    async for chunk in _spooled(spool):
+async def _rest(parts: Parts, upload: SpooledUpload) -> AsyncIterator[bytes]:
+    async for chunk in _spooled(upload):
         yield chunk
     async for event in parts:
         if isinstance(event, bytes):

@@ -12,6 +12,7 @@ from tests.unit.server.conftest import MODEL, RECORDING, loopback_settings
 from tests.unit.server.fakes import FakeEngine
 from whisper_server.admission import Admission
 from whisper_server.audio.limits import DecodeLimits
+from whisper_server.audio.spool import Spool
 from whisper_server.http.openai import openai_server
 from whisper_server.http.server import HttpServer
 from whisper_server.metrics import Metrics
@@ -84,7 +85,8 @@ async def serving_http(model: ServedModel = MODEL, **settings: Any) -> AsyncIter
     chosen = loopback_settings(**settings)
     engine, metrics = FakeEngine(), Metrics()
     admission = Admission(chosen.max_requests, metrics)
-    transcriber = Transcriber(engine, admission, DecodeLimits(chosen.max_audio_seconds), metrics)
+    limits = DecodeLimits(chosen.max_audio_seconds, spool=Spool(chosen.spool_directory, chosen.max_spool_bytes))
+    transcriber = Transcriber(engine, admission, limits, metrics)
     server = openai_server(chosen, transcriber, model, metrics, Security.open(chosen, metrics))
     assert server is not None
     port = await server.start()

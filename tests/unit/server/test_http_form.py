@@ -3,15 +3,17 @@
 import contextlib
 import io
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.server.audio_files import tone, wav
+from tests.unit.server.audio_files import Pcm, tone, wav
 from tests.unit.server.conftest import RECORDING
 from tests.unit.server.http_server import TRANSCRIPTIONS, HttpServed, Reply, serving_http
+from whisper_server.audio.spool import Spool
 from whisper_server.errors import RequestError
 from whisper_server.http.form import MAX_FIELD_BYTES, MAX_FIELDS, READ_AHEAD_BYTES, reading_form
 from whisper_server.http.parts import boundary_of, parts_of
@@ -35,6 +37,11 @@ AUDIO = part("file", RECORDING, filename="a.wav")
 async def served() -> AsyncIterator[HttpServed]:
     async with serving_http() as running:
         yield running
+
+
+def silence(size: int) -> Pcm:
+    """Return silence of `size` bytes."""
+    return np.zeros(size // 2, np.int16)
 
 
 async def send(served: HttpServed, body: bytes, content_type: str | None = FORM_TYPE) -> Reply:
@@ -171,7 +178,7 @@ async def test_audio_that_is_too_long_is_refused() -> None:
 
 async def read(body: bytes, size: int, read_ahead: int) -> tuple[dict[str, list[str]], list[bytes]]:
     """Return the fields as they are known when work begins, and the pieces of the file."""
-    async with reading_form(parts_of(chunked(body, size), BOUNDARY.encode()), read_ahead) as form:
+    async with reading_form(parts_of(chunked(body, size), BOUNDARY.encode()), Spool(), read_ahead) as form:
         fields = {name: list(values) for name, values in form.fields.items()}
         return fields, [chunk async for chunk in form.file]
 
@@ -198,19 +205,29 @@ async def test_work_on_a_large_file_begins_before_all_of_it_is_here() -> None:
             sent += len(chunk)
             yield chunk
 
-    async with reading_form(parts_of(body(), BOUNDARY.encode()), 10_000) as form:
+    async with reading_form(parts_of(body(), BOUNDARY.encode()), Spool(), 10_000) as form:
         assert 10_000 <= sent <= 12_000
         assert sum([len(chunk) async for chunk in form.file]) == 50_000
 
 
 async def test_a_field_behind_a_large_file_comes_too_late_when_others_came_before_it(served: HttpServed) -> None:
-    large = part("file", wav(np.zeros(READ_AHEAD_BYTES // 2 + 50_000, np.int16)))
+    large = part("file", wav(silence(READ_AHEAD_BYTES + 100_000)))
     reply = await send(served, part("language", "en") + large + part("prompt", "Seoul.") + END)
     assert (reply.status, reply.error["param"]) == (400, "prompt")
     assert "send all fields before the file, or all behind it" in reply.error["message"]
     reply = await send(served, large + part("language", "ko") + part("prompt", "Seoul.") + END)
     assert reply.status == 200
     assert served.engine.requests[-1].instructions.language == "ko"
+
+
+async def test_there_is_room_on_disk_for_so_much_and_all_of_it_is_given_back(tmp_path: Path) -> None:
+    async with serving_http(spool_directory=tmp_path, max_spool_bytes=20 * 2**20) as served:
+        large = part("file", bytes(21 * 2**20))
+        reply = await send(served, large + part("language", "ko") + END)
+        assert reply.status == 413
+        assert reply.error["message"].endswith("send them before it")
+        for _ in range(2):
+            assert (await send(served, part("file", wav(silence(18 * 2**20))) + END)).status == 200
 
 
 #: Pieces of forms, and what damages them.

@@ -5,7 +5,7 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from whisper_server import languages
 from whisper_server.errors import InvalidRequestError
-from whisper_server.languages import whisper_language
+from whisper_server.languages import language_name, whisper_language
 
 KNOWN = frozenset(_LANGUAGE_CODES)
 
@@ -43,3 +43,15 @@ def test_an_unknown_language_is_refused_with_the_known_ones(tag: str) -> None:
 
 def test_every_alias_leads_to_a_code_that_whisper_has() -> None:
     assert set(languages._ALIASES.values()) <= KNOWN
+
+
+def test_every_language_has_an_english_name_of_its_own() -> None:
+    names = {language_name(code) for code in KNOWN}
+    assert len(names) == len(KNOWN)
+    assert all(name == name.lower() and len(name) > 2 for name in names)
+    assert [language_name(code) for code in ("ko", "ht", "yue", "xx")] == [
+        "korean",
+        "haitian creole",
+        "cantonese",
+        "xx",
+    ]

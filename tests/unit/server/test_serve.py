@@ -148,6 +148,42 @@ async def test_a_signal_drains_and_calls_in_flight_finish(artifact: Artifact, ca
         await life.task
 
 
+async def test_requests_over_http_are_taken_and_finished_like_calls(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=3600)
+    life.loaded.set()
+    address = f"http://127.0.0.1:{await life.port('http_port', 'ready')}"
+
+    async def transcribe() -> tuple[str, str | None]:
+        form = aiohttp.FormData()
+        form.add_field("file", recognize_request().audio, filename="recording.wav")
+        path = "/v1/audio/transcriptions"
+        async with aiohttp.ClientSession(address) as session, session.post(path, data=form) as response:
+            return (await response.json())["text"], response.headers.get("Connection")
+
+    life.engine.gate.clear()
+    in_flight = asyncio.create_task(transcribe())
+    await until(lambda: len(life.engine.requests) == 2)
+    life.terminate()
+    await until(lambda: "ending" in caplog.text)
+    late = asyncio.create_task(transcribe())
+    await until(lambda: len(life.engine.requests) == 3)
+    life.engine.gate.set()
+    assert await in_flight == await late == ("Hello there. And bye.", "close")
+    life.terminate()
+    await life.task
+
+
+async def test_http_can_be_turned_off(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=0, http_port=None)
+    life.loaded.set()
+    await life.port("grpc_port", "ready")
+    assert "HTTP on port" not in caplog.text
+    life.terminate()
+    await life.task
+
+
 async def test_a_second_signal_does_not_wait(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
     life = Life(artifact, caplog, drain_delay_seconds=3600, grace_seconds=3600)
     life.loaded.set()
