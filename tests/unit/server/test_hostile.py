@@ -26,6 +26,8 @@ AT_A_TIME = 8
 HALF_OPEN = 20
 #: What an allocator may keep for itself.
 SLACK_BYTES = 48 * 1024 * 1024
+#: Pools that a busier moment filled further; a thread kept by one input in thirty would show.
+SLACK_THREADS = 12
 #: None of these: what a defect is answered with.
 DEFECTS = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE"}
 
@@ -118,7 +120,7 @@ async def test_five_hundred_hostile_inputs_leave_it_serving_and_holding_nothing(
     assert await transcribe(server) == " " + spoken_text("en-02.flac")
     await until(lambda: Held.by(server.process.pid).files <= before.files)
     after = Held.by(server.process.pid)
-    assert after.threads <= before.threads
+    assert after.threads <= before.threads + SLACK_THREADS
     assert after.resident_bytes <= before.resident_bytes + SLACK_BYTES
     assert list((tmp_path / "spool").iterdir()) == []
     server.terminate()
