@@ -18,6 +18,7 @@ from whisper_server.client.arguments import (
 from whisper_server.client.connection import Call, connected
 from whisper_server.client.outgoing import Outgoing
 from whisper_server.client.screen import Screen
+from whisper_server.client.sources import about
 
 #: More than these are noise.
 _LIKELIEST = 5
@@ -56,7 +57,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             sent = outgoing.sent
         return response
 
-    with arguments.file.opened(), connected(read_target(arguments), screen.say) as connection:
+    with connected(read_target(arguments), screen.say) as connection, about(arguments.file):
+        with arguments.file.opened():  # Before the server is asked.
+            pass
         found = connection.attempt(detect, lambda: not (arguments.file.is_stdin and sent)).language
     if arguments.json:
         print(MessageToJson(found, preserving_proto_field_name=True, indent=None, ensure_ascii=False))

@@ -23,9 +23,10 @@ class Document(Protocol):
 
 
 class StandardOutput(Document):
-    """Shows each piece as it comes."""
+    """Shows each piece as it comes, the first one below a heading."""
 
-    def __init__(self) -> None:
+    def __init__(self, heading: str = "") -> None:
+        self._heading = heading
         self._written = False
 
     @property
@@ -34,8 +35,8 @@ class StandardOutput(Document):
 
     def write(self, text: str) -> None:
         if text:
+            sys.stdout.write(text if self._written else self._heading + text)
             self._written = True
-            sys.stdout.write(text)
             sys.stdout.flush()
 
 

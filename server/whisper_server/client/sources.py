@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from whisper_server.client.errors import ClientError, ExitCode
 
@@ -45,25 +45,26 @@ class Source:
         """Return its bytes; None when they come as they come. ClientError when there is no such file."""
         if self.is_stdin:
             return None
-        with _told(self.name):
+        with _told():
             path = Path(self.name)
             return path.stat().st_size if path.is_file() else None
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
-        """Give its bytes; ClientError when it cannot be read."""
-        if self.is_stdin:
-            yield sys.stdin.buffer
-            return
-        with _told(self.name):
-            file = Path(self.name).open("rb")  # noqa: SIM115 - closed below
+    def opened(self) -> Iterator[FileIO]:
+        """Give its bytes, unbuffered: a thread that waits for more must hold no lock that ending the process needs.
+
+        Raises:
+            ClientError: when it cannot be read.
+        """
+        with _told():
+            file = FileIO(sys.stdin.fileno() if self.is_stdin else self.name, closefd=not self.is_stdin)
         with file:
             yield file
 
     def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """Yield its bytes as they can be had; ClientError when they cannot."""
-        with self.opened() as file, _told(self.name):
-            while chunk := file.read1(size):  # type: ignore[attr-defined]  # BufferedReader's: what there is already
+        """Yield its bytes as they can be had, `size` at most at a time; ClientError when they cannot."""
+        with self.opened() as file, _told():
+            while chunk := file.read(size):
                 yield chunk
 
     def paced(self, rate: int | None, channels: int) -> Iterator[bytes]:
@@ -77,34 +78,40 @@ class Source:
             return
         pace = _SAMPLE_BYTES * rate * channels if rate else bytes_per_second(self)
         size, began, sent = max(1, round(pace * STREAM_SECONDS)), time.monotonic(), 0
-        for chunk in self._whole_chunks(size):
+        for chunk in self.chunks(size):
             time.sleep(max(0.0, began + sent / pace - time.monotonic()))
             sent += len(chunk)
             yield chunk
 
-    def _whole_chunks(self, size: int) -> Iterator[bytes]:
-        with self.opened() as file, _told(self.name):
-            while chunk := file.read(size):
-                yield chunk
-
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ClientError(f"{name} cannot be read: {error.strerror}", ExitCode.REFUSED) from error
+        raise ClientError(
+            f"it cannot be read: {error.strerror}: check its name and rights", ExitCode.REFUSED
+        ) from error
+
+
+@contextmanager
+def about(source: Source) -> Iterator[None]:
+    """Name `source` in what goes wrong with it."""
+    try:
+        yield
+    except ClientError as error:
+        raise ClientError(f"{source.name}: {error}", error.exit_code, lasting=error.lasting) from error
 
 
 def bytes_per_second(source: Source) -> float:
     """Return how many bytes of a WAV or FLAC file a second of it takes, on average; ClientError for others."""
-    with source.opened() as file, _told(source.name):
+    with source.opened() as file, _told():
         head = file.read(_HEAD_BYTES)
     pace = _wav_pace(head) if head.startswith(b"RIFF") else _flac_pace(head, source.size or 0)
     if not pace:
         raise ClientError(
-            f"{source.name} is neither WAV nor FLAC, so --stream cannot tell how fast it is spoken: "
-            f"ffmpeg -re -i {source.name} -f wav - | whisper-client transcribe --stream -",
+            "it is neither WAV nor FLAC, and --stream cannot tell how fast it is spoken: give samples with --rate, or "
+            "try ffmpeg -re -i FILE -f wav - | whisper-client transcribe --stream -",
             ExitCode.REFUSED,
         )
     return pace

@@ -21,7 +21,7 @@ from whisper_server.client.documents import StandardOutput, document_file
 from whisper_server.client.errors import ClientError, ExitCode
 from whisper_server.client.live import LiveStream
 from whisper_server.client.screen import Screen
-from whisper_server.client.sources import Source
+from whisper_server.client.sources import Source, about
 from whisper_server.client.uploads import OpenDocument, Upload
 from whisper_server.cues.writers import Format
 
@@ -77,9 +77,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     with connected(target, screen.say) as connection:
         for source in arguments.files:
             try:
-                _transcribe(source, arguments, connection, screen)
+                with about(source):
+                    _transcribe(source, arguments, connection, screen)
             except ClientError as error:
-                screen.say(f"{source.name}: {error}")
+                screen.say(str(error))
                 worst = max(worst, error.exit_code)
                 if error.lasting:
                     break
@@ -110,7 +111,8 @@ def _transcribe(source: Source, arguments: argparse.Namespace, connection: Conne
 
 def _place(source: Source, arguments: argparse.Namespace) -> OpenDocument:
     if arguments.output is None:
-        return lambda: nullcontext(StandardOutput())
+        heading = f"==> {source.name} <==\n" if len(arguments.files) > 1 else ""
+        return lambda: nullcontext(StandardOutput(heading))
     return functools.partial(document_file, arguments.output / f"{source.stem}.{FORMATS[arguments.format]}")
 
 

@@ -51,7 +51,9 @@ def read_instructions(config: pb.TranscribeConfig, model: ServedModel) -> Instru
         InvalidRequestError: when the model cannot do it, or a value has no meaning; the text names the field.
     """
     model.resolve_name(config.model)
-    return replace(read_speech(config.speech, model), plan=_meaning("plan", config.plan, _PLANS))
+    instructions = replace(read_speech(config.speech, model), plan=_meaning("plan", config.plan, _PLANS))
+    subtitles = read_format(config) in {Format.SRT, Format.VTT}
+    return replace(instructions, word_times=instructions.word_times or (subtitles and model.times_words))
 
 
 def read_speech(options: pb.SpeechOptions, model: ServedModel) -> Instructions:

@@ -133,6 +133,14 @@ async def test_how_speech_is_written_down_reaches_the_engine(
     assert getattr(await speech_of(served, **speech), field) == value
 
 
+@pytest.mark.parametrize("subtitles", [pb.OUTPUT_FORMAT_SRT, pb.OUTPUT_FORMAT_VTT])
+async def test_subtitles_have_word_times_where_the_model_can_tell_them(
+    serve: Serve, subtitles: pb.OutputFormat
+) -> None:
+    assert (await instructions_of(await serve(), output_format=subtitles)).word_times
+    assert not (await instructions_of(await serve(ENGLISH_ONLY), output_format=subtitles)).word_times
+
+
 async def test_the_plan_reaches_the_engine(served: Served) -> None:
     assert (await instructions_of(served, plan=pb.PLAN_SEQUENTIAL)).plan is Plan.SEQUENTIAL
     assert (await instructions_of(served, plan=pb.PLAN_INDEPENDENT)).plan is Plan.INDEPENDENT
