@@ -1,6 +1,8 @@
 """The way of every recording, whatever protocol it came by: admit, decode, transcribe, count."""
 
 import contextlib
+import math
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -101,6 +103,8 @@ class Transcriber:
         self._engine = engine
         self._admission = admission
         self._limits = limits
+        # A live stream goes on for as long as somebody speaks, and nothing that was said is kept.
+        self._endless = replace(limits, max_seconds=math.inf, max_bytes=sys.maxsize)
         self._metrics = metrics
 
     @property
@@ -112,7 +116,7 @@ class Transcriber:
     async def transcribing(self, job: Job) -> AsyncGenerator[Hearing[Update], None]:
         """Hold a place for `job`, and give what is said in it, piece by piece."""
         caller, began = Caller(object(), job.deadline), time.monotonic()
-        async with self._hearing(job, self._admission.admit) as audio:
+        async with self._hearing(job, self._admission.admit, self._limits_of(job)) as audio:
             request = TranscriptionRequest(audio.blocks, job.instructions, caller)
             async with contextlib.aclosing(self._engine.transcribe(request)) as updates:
                 yield Hearing(updates, audio)
@@ -127,7 +131,7 @@ class Transcriber:
 
     async def detect_language(self, job: Job) -> LanguageFound:
         """Return the language of the first 30 s of `job`."""
-        async with self._hearing(job, self._admission.admit) as audio:
+        async with self._hearing(job, self._admission.admit, self._limits_of(job)) as audio:
             window = await first_window(audio.blocks)
             request = WindowRequest(window, job.instructions, Caller(object(), job.deadline))
             return await self._engine.detect_language(request)
@@ -156,16 +160,16 @@ class Transcriber:
     async def listening(self, job: Job, options: LiveOptions) -> AsyncGenerator[Hearing[LiveUpdate], None]:
         """Hold a place for a live stream, and give its utterances as they are spoken."""
         caller = Caller(object(), job.deadline)
-        async with self._hearing(job, self._admission.admit_stream) as audio:
+        async with self._hearing(job, self._admission.admit_stream, self._endless) as audio:
             live = listen(self._engine, audio.blocks, job.instructions, options, caller)
             async with contextlib.aclosing(live) as updates:
                 yield Hearing(updates, audio)
 
     @contextlib.asynccontextmanager
-    async def _hearing(self, job: Job, admit: _Admit) -> AsyncGenerator["_Meter", None]:
+    async def _hearing(self, job: Job, admit: _Admit, limits: DecodeLimits) -> AsyncGenerator["_Meter", None]:
         check(job.instructions)
         with contextlib.nullcontext() if job.admitted else self._place(admit), _as_request_errors(self._admission):
-            async with contextlib.aclosing(decoded(job.hint, job.chunks, self._limits_of(job))) as samples:
+            async with contextlib.aclosing(decoded(job.hint, job.chunks, limits)) as samples:
                 meter = _Meter(samples, self._metrics)
                 async with contextlib.aclosing(meter.blocks):
                     yield meter

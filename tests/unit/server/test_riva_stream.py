@@ -235,6 +235,11 @@ async def test_a_stream_that_cannot_be_right_is_refused(served: Served, requests
     await until(lambda: served.metric("whisper_server_active_streams") == 0)
 
 
+async def test_a_stream_may_go_on_for_longer_than_a_request_may(serve: Serve) -> None:
+    served = await serve(max_audio_seconds=1)
+    assert len(await stream(served, [config(**PCM), *in_chunks(speech().tobytes())])) == 1
+
+
 async def test_another_model_is_not_found(served: Served) -> None:
     code, _ = await refusal(served, [config(model="large")])
     assert code is grpc.StatusCode.NOT_FOUND
