@@ -7,6 +7,7 @@ from aiohttp import web
 
 from whisper_server.lifecycle import Lifecycle
 from whisper_server.metrics import CONTENT_TYPE, Metrics
+from whisper_server.protocol_log import protocol_log
 
 
 def probe_application(lifecycle: Lifecycle, metrics: Metrics) -> web.Application:
@@ -42,7 +43,7 @@ def _answer(lifecycle: Lifecycle, *, good: bool) -> web.Response:
 async def serving_probes(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve `application` and yield the port in use; OSError when it is taken."""
     # Access to probes is no news, and handlers have nothing to finish when the process ends.
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+    runner = web.AppRunner(application, access_log=None, logger=protocol_log(), shutdown_timeout=0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host or None, port)

@@ -1,5 +1,6 @@
 """`/v1/audio/…`: a form with a recording in, what was said in it out."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
@@ -18,6 +19,9 @@ from whisper_server.http.parts import boundary_of, parts_of
 from whisper_server.patience import Patience, until
 from whisper_server.served_model import ServedModel
 from whisper_server.transcriber import Job, Outcome, Transcriber
+
+#: What was said in longer recordings takes more than a few milliseconds to write, in which nobody else is answered.
+_LONG_SECONDS = 600
 
 #: How captions are written, and what they are called; no media type is registered for SubRip.
 _CAPTIONS = {
@@ -51,7 +55,9 @@ class AudioApi:
                 choice = read_choice(form.fields, self._model, task)
                 job = Job(form.file, AudioHint(), choice.instructions, deadline, admitted=True)
                 outcome = await self._transcriber.transcribe(job)
-        return _write(choice, outcome)
+        if outcome.audio_seconds < _LONG_SECONDS:
+            return _write(choice, outcome)
+        return await asyncio.to_thread(_write, choice, outcome)
 
     @contextlib.asynccontextmanager
     async def _form(self, request: web.Request) -> AsyncGenerator[Form, None]:

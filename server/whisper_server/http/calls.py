@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -47,10 +48,26 @@ class Calls:
         ending: set when the server is about to end: clients are then asked to connect anew, elsewhere.
     """
 
-    def __init__(self, metrics: Metrics, write_seconds: float, authenticate: Authenticate | None = None) -> None:
-        """Give clients `write_seconds` to take in each piece of an answer."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        write_seconds: float,
+        max_connection_seconds: float,
+        authenticate: Authenticate | None = None,
+    ) -> None:
+        """Answer requests.
+
+        Args:
+            metrics: where they are counted.
+            write_seconds: for clients to take in each piece of an answer.
+            max_connection_seconds: age at which clients are asked to connect anew; 0 for never.
+            authenticate: tells who may ask; None for everybody.
+        """
         self._metrics = metrics
         self._write_seconds = write_seconds
+        self._max_connection_seconds = max_connection_seconds
+        #: When the first request of each connection was answered.
+        self._known_since: WeakKeyDictionary[asyncio.Transport, float] = WeakKeyDictionary()
         self._authenticate = authenticate
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ending = False
@@ -122,7 +139,7 @@ class Calls:
         if answer.content_type.startswith("text/"):
             response.charset = "utf-8"
         response.content_length = len(answer.body)
-        if self.ending or not request.content.is_eof():
+        if self.ending or self._is_old(request) or not request.content.is_eof():
             response.force_close()
         try:
             await self._write(request, response, b"" if request.method == "HEAD" else answer.body)
@@ -134,6 +151,13 @@ class Calls:
         except ConnectionError:
             record.trouble = "the client hung up before it had its answer"
         return response
+
+    def _is_old(self, request: web.Request) -> bool:
+        """Tell whether a connection has lasted: one that is kept stays with one replica, however many there are."""
+        if request.transport is None or not self._max_connection_seconds:
+            return False
+        now = time.monotonic()
+        return now - self._known_since.setdefault(request.transport, now) >= self._max_connection_seconds
 
     async def _write(self, request: web.Request, response: web.StreamResponse, body: bytes) -> None:
         """Send the answer, and wait until the system has taken all of it: an idle connection holds no answer."""

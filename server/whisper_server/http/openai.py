@@ -27,7 +27,8 @@ def openai_server(
     listening = Listening(
         settings.host, settings.http_port, settings.http_max_connections, settings.http_keepalive_seconds
     )
-    calls = Calls(metrics, patience.write, security.tokens.check if security.tokens else None)
+    authenticate = security.tokens.check if security.tokens else None
+    calls = Calls(metrics, patience.write, settings.max_connection_age_seconds, authenticate)
     audio = AudioApi(transcriber, model, patience, settings.max_upload_bytes)
     tls = security.certificates.server_context() if security.certificates else None
     return HttpServer(listening, _routes(audio, ModelsApi(model)), calls, tls)

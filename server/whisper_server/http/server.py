@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from whisper_server.http.calls import Calls, Handler
+from whisper_server.protocol_log import protocol_log
 
 #: Bytes of a request's first line and of each of its headers, and how many of these there may be.
 _LONGEST_LINE = 8_190
@@ -74,7 +74,7 @@ class HttpServer:
         self._runner = web.AppRunner(
             application,
             access_log=None,
-            logger=_protocol_log(),
+            logger=protocol_log(),
             # A client that hangs up ends its work at once.
             handler_cancellation=True,
             # Compressed bodies are refused: a few bytes can be made to hold gigabytes.
@@ -120,26 +120,6 @@ class HttpServer:
         # The runner's own way of waiting reads no more of uploads that are under way.
         await self._calls.finish(grace_seconds)
         await self._runner.cleanup()
-
-
-def _protocol_log() -> logging.Logger:
-    """Return the log for what the web server itself has to say, of which what strangers send is no part."""
-    protocol_log = logging.getLogger(f"{__name__}.protocol")
-    protocol_log.addFilter(_without_content)
-    return protocol_log
-
-
-def _without_content(record: logging.LogRecord) -> bool:
-    """Tell in a line, and not as an error of ours, that what came was no HTTP; a token may have been in it."""
-    trouble = record.exc_info[1] if record.exc_info else None
-    if isinstance(trouble, HttpProcessingError):
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.args, record.exc_info = (
-            "what came was no request of HTTP: %s",
-            (type(trouble).__name__,),
-            None,
-        )
-    return True
 
 
 async def _not_yet(_: web.Request) -> None:

@@ -146,6 +146,28 @@ async def test_a_client_that_asks_first_is_refused_before_it_sends(served: HttpS
         assert await wire.status() == 413
 
 
+async def test_a_client_that_does_not_ask_reads_why_its_large_upload_was_refused(served: HttpServed) -> None:
+    served.engine.is_full = True
+    large = bytes(30 * 2**20)
+    async with wire_to(served) as wire:
+        wire.send_head(length=len(large))
+        wire.send(large)
+        assert await wire.status() == 429
+        await wire.writer.drain()
+        await wire.end()
+
+
+async def test_a_connection_that_has_lasted_is_closed_with_its_next_answer() -> None:
+    request = b"GET /v1/models HTTP/1.1\r\nHost: test\r\n\r\n"
+    async with serving_http(max_connection_age_seconds=0.05) as served, wire_to(served) as wire:
+        wire.send(request)
+        assert "Connection: close" not in await wire.head()
+        await wire.reader.readuntil(b"}]}")
+        await asyncio.sleep(0.1)
+        wire.send(request)
+        assert "Connection: close" in await wire.head()
+
+
 async def test_a_client_that_asks_first_is_told_to_go_on(served: HttpServed) -> None:
     async with wire_to(served) as wire:
         wire.send_head("Expect: 100-continue")

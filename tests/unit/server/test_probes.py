@@ -1,5 +1,6 @@
 """The port for kubelet and Prometheus."""
 
+import logging
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -66,3 +67,13 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
         with pytest.raises(OSError, match="address already in use"):
             async with serving_probes(probe_application(Lifecycle(), Metrics()), "127.0.0.1", port):
                 pass
+
+
+async def test_what_is_no_request_is_one_line_without_what_was_in_it(
+    probes: Probes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with probes.session.get("/health/live", headers={"Authorization": "secret" * 2_000}) as response:
+        assert response.status == 400
+    assert [(record.levelno, record.exc_info) for record in caplog.records] == [(logging.INFO, None)]
+    assert "secret" not in caplog.text
