@@ -3,24 +3,21 @@
 import contextlib
 import ctypes
 from collections.abc import Generator, Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 import av.codec
-import numpy as np
-import numpy.typing as npt
-from av.codec.context import CodecContext
 from av.container import InputContainer
 
 from whisper_server.audio.formats import Container
-from whisper_server.audio.resampling import Resampler, block
-from whisper_server.audio.samples import SAMPLE_RATE, Samples
+from whisper_server.audio.resampling import Resampler
+from whisper_server.audio.samples import Samples
 from whisper_server.errors import InvalidRequestError
 
 #: Decoders' own delay and one damaged packet are no reason to refuse a file.
 _LENGTH_SLACK_SECONDS = 0.5
 #: What is given out at a time, unless what is there to read is less.
-_BLOCK_SAMPLES = 10 * SAMPLE_RATE
+_BLOCK_SECONDS = 10
 #: A container must not make FFmpeg open anything else: no protocol has this name.
 _NO_PROTOCOL = "none"
 #: FFmpeg would read up to 5 MB, or 5 s, to learn more of streams that tell enough of themselves in their headers.
@@ -74,44 +71,39 @@ def container_blocks(source: Source, container: Container, max_seconds: float) -
         options["probesize"] = _PROBE_BYTES
     try:
         with av.open(source, "r", format=container.demuxer, options=options, metadata_errors="ignore") as opened:
-            if not opened.streams.audio:
-                raise InvalidRequestError(f"the {container.name} file holds no audio")
-            resampler = Resampler(max_seconds, check_numbers=_holds_floats(opened))
-            yield from _gathered(_resampled(opened, resampler), source)
+            stream = _audio_stream(opened, container)
+            resampler = Resampler(max_seconds, check_numbers=stream.codec_context.name.startswith("pcm_f"))
+            yield from _blocks(stream, resampler, source)
             _check_length(opened, container, resampler.seconds)
     except av.error.FFmpegError as error:
         raise InvalidRequestError(f"the audio cannot be read as {container.name}: {error.strerror}") from error
 
 
-def _holds_floats(opened: InputContainer) -> bool:
-    codec: CodecContext | None = opened.streams.audio[0].codec_context  # None for a codec that is not known
-    return codec is not None and codec.name.startswith("pcm_f")
+def _audio_stream(opened: InputContainer, container: Container) -> av.AudioStream:
+    if not opened.streams.audio:
+        raise InvalidRequestError(f"the {container.name} file holds no audio")
+    stream = opened.streams.audio[0]
+    if stream.codec_context is None:  # Whatever its type says: the codec is not known.
+        raise InvalidRequestError(f"the audio of the {container.name} file is coded in a way that is not known here")
+    return stream
 
 
-def _resampled(opened: InputContainer, resampler: Resampler) -> Iterator[list[npt.NDArray[np.int16]]]:
-    for packet in opened.demux(opened.streams.audio[0]):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            continue  # What a damaged packet cost shows in the length.
-        for frame in frames:
-            if isinstance(frame, av.AudioFrame):
-                yield resampler.push(frame)
+def _blocks(stream: av.AudioStream, resampler: Resampler, source: Source) -> Iterator[Samples]:
+    """Yield blocks, large ones of what can be read at once, and what there is before waiting for more."""
+    for frame in _frames(stream):
+        resampler.push(frame)
+        if resampler.gathered_seconds >= _BLOCK_SECONDS or source.starved:
+            yield resampler.take()
+    yield resampler.take()
     yield resampler.finish()
 
 
-def _gathered(pieces: Iterator[list[npt.NDArray[np.int16]]], source: Source) -> Iterator[Samples]:
-    """Yield blocks, large ones of what can be read at once, and what there is before waiting for more."""
-    gathered: list[npt.NDArray[np.int16]] = []
-    length = 0
-    for some in pieces:
-        gathered += some
-        length += sum(map(len, some))
-        if length >= _BLOCK_SAMPLES or (length and source.starved):
-            yield block(gathered)
-            gathered, length = [], 0
-    if length:
-        yield block(gathered)
+def _frames(stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    for packet in cast(InputContainer, stream.container).demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            continue  # What a damaged packet cost shows in the length.
 
 
 def _check_length(opened: InputContainer, container: Container, seconds: float) -> None:

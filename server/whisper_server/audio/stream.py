@@ -15,7 +15,7 @@ from whisper_server.audio.incoming import Chunk, Incoming
 from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.pcm import PcmDecoder, PcmFormat
 from whisper_server.audio.pipe import Pipe, Worker
-from whisper_server.audio.resampling import Resampler, block
+from whisper_server.audio.resampling import Resampler
 from whisper_server.audio.samples import Samples
 from whisper_server.audio.spool import SpooledUpload
 from whisper_server.audio.wav import MAX_HEADER_BYTES, WavHeader, WavLayout
@@ -68,14 +68,13 @@ async def _pcm_blocks(
             yield samples
     if resampler.seconds == 0:
         raise InvalidRequestError(f"the audio cannot be read as {pcm.name}: it has not one sample")
-    if last := resampler.finish():
-        yield block(last)
+    yield resampler.finish()
 
 
 def _decoded_chunk(decoder: PcmDecoder, resampler: Resampler, chunk: Chunk) -> Iterator[Samples]:
     for frame in decoder.portions(chunk):
-        if samples := resampler.push(frame):
-            yield block(samples)
+        resampler.push(frame)
+        yield resampler.take()
 
 
 async def _next(blocks: Iterator[Samples], *, in_thread: bool) -> Samples | None:

@@ -32,6 +32,13 @@ HOSTILE = {
     "flac with a hole": (FLAC[:9_000] + bytes(20_000) + FLAC[29_000:], Encoding.FLAC, 0, "of its 2.0 s"),
     "webm cut in half": (encode("webm", "libopus", 48_000)[:12_000], Encoding.ANY, 0, "cut short"),
     "mp4 without its index": (encode("mp4", "aac")[:9_000], Encoding.ANY, 0, "cannot be read as MP4"),
+    "matroska of an unknown coding": (
+        encode("matroska", "aac").replace(b"A_AAC", b"A_XXX"),
+        Encoding.ANY,
+        0,
+        "coded in a way that is not known",
+    ),
+    "less than one sample at 16 kHz": (bytes(2), Encoding.LINEAR_PCM, 48_000, "not one sample"),
     "video without sound": (audio_files.video_without_sound(), Encoding.ANY, 0, "holds no audio"),
     "flac said to be linear": (FLAC, Encoding.LINEAR_PCM, RATE, "LINEAR_PCM, and it is FLAC"),
     "wav said to be flac": (WAV, Encoding.FLAC, 0, "FLAC, and it is WAV"),

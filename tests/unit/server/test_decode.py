@@ -1,7 +1,10 @@
 """Audio in: every container and encoding that is taken, and everything that is refused with a reason."""
 
+import io
+
 import numpy as np
 import pytest
+from faster_whisper.audio import decode_audio
 
 from tests.unit.server import audio_files
 from tests.unit.server.audio_files import RATE, SECONDS, encode, samples_of, tone, wav
@@ -52,6 +55,33 @@ def test_any_container_is_recognised_by_its_first_bytes_whatever_the_rate_says(
     assert samples.dtype == np.float32
     assert seconds(samples) == pytest.approx(SECONDS, abs=0.15)
     assert pitch(samples) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [
+        ("wav", "pcm_s16le", 16_000),
+        ("wav", "pcm_s24le", 48_000),
+        ("wav", "adpcm_ms", 22_050),
+        ("flac", "flac", 44_100),
+        ("ogg", "libopus", 48_000),
+        ("webm", "libopus", 48_000),
+        ("mp4", "aac", 44_100),
+        ("adts", "aac", 16_000),
+        ("amr", "libopencore_amrnb", 8_000),
+    ],
+)
+def test_samples_are_those_that_faster_whisper_decodes(container: str, codec: str, rate: int) -> None:
+    data = encode(container, codec, rate)
+    np.testing.assert_array_equal(decoded(data), decode_audio(io.BytesIO(data)))
+
+
+def test_mp3_has_at_most_a_frame_of_silence_more_than_faster_whisper_decodes() -> None:
+    """Its encoder's padding, which FFmpeg takes off only where it can seek."""
+    data = encode("mp3", "libmp3lame", 44_100)
+    samples, expected = decoded(data), decode_audio(io.BytesIO(data))
+    np.testing.assert_array_equal(samples[: len(expected) - 20], expected[:-20])
+    assert np.abs(samples[len(expected) :]).max() < 0.01
 
 
 def test_the_sound_of_a_video_is_taken() -> None:

@@ -27,8 +27,27 @@ asyncio.run(decode())
 status = pathlib.Path("/proc/self/status").read_text()
 print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
 """
+# Sends an hour of samples, or as many of one file after another, and prints the same.
+STREAM = """
+import asyncio, pathlib, sys
+from whisper_server.audio.formats import AudioHint, Encoding
+from whisper_server.audio.limits import DecodeLimits
+from whisper_server.audio.stream import decoded
+async def decode():
+    part = sys.stdin.buffer.read()
+    async def chunks():
+        for _ in range(int(sys.argv[2])):
+            yield part
+    hint = AudioHint(Encoding(sys.argv[1]), 16_000)
+    print(sum([len(block) async for block in decoded(hint, chunks(), DecodeLimits(86_400))]) // 16_000)
+asyncio.run(decode())
+status = pathlib.Path("/proc/self/status").read_text()
+print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
+"""
 #: Python, numpy and FFmpeg are some 60 MiB; each file here took more than a gigabyte of a decoder without limits.
 ENOUGH_MIB = 300
+#: With faster-whisper, which brings the network of voice activity.
+STREAM_MIB = 250
 
 
 def black_square(pixels: int) -> bytes:
@@ -69,3 +88,18 @@ def test_a_small_hostile_file_takes_little_memory(make: Callable[[], bytes]) -> 
     assert len(data) < 2_000_000
     done = subprocess.run([sys.executable, "-c", PROGRAM], input=data, capture_output=True, check=True, timeout=60)
     assert int(done.stdout) < ENOUGH_MIB
+
+
+@pytest.mark.parametrize(
+    ("part", "encoding", "times", "seconds"),
+    [(bytes(1024**2), "LINEAR_PCM", 110, 3_604), (encode("adts", "aac"), "any container", 300, 633)],
+    ids=["samples", "frames"],
+)
+def test_a_long_stream_takes_no_more_memory_than_a_short_one(
+    part: bytes, encoding: str, times: int, seconds: int
+) -> None:
+    command = [sys.executable, "-c", STREAM, encoding, str(times)]
+    done = subprocess.run(command, input=part, capture_output=True, check=True, timeout=60)
+    heard, peak_mib = map(int, done.stdout.split())
+    assert heard == seconds
+    assert peak_mib < STREAM_MIB
