@@ -61,8 +61,7 @@ class RivaSpeechRecognition:
         outcome = await self._transcriber.transcribe(job)
         transcription = outcome.transcription if mask is None else mask.masked(outcome.transcription)
         response = recognize_response(transcription, outcome.audio_seconds, asked.instructions.decoding.alternatives)
-        response.id.CopyFrom(request.id)
-        return response
+        return _with_id(response, request)
 
     async def _listen(self, requests: AsyncIterator[Any], deadline: float | None) -> AsyncGenerator[Any, None]:
         first = await read_first(requests)
@@ -72,9 +71,7 @@ class RivaSpeechRecognition:
         async with self._transcriber.listening(job, options) as hearing:
             async for update in hearing.updates:
                 told = update if mask is None else mask.masked_update(update)
-                response = streaming_response(told, asked.instructions.decoding.alternatives)
-                response.id.CopyFrom(first.id)
-                yield response
+                yield _with_id(streaming_response(told, asked.instructions.decoding.alternatives), first)
 
     async def _list_models(self, request: Any) -> Any:
         names = [self._model.resolve_name(request.model_name)] if request.model_name else self._model.names
@@ -101,3 +98,10 @@ class RivaSpeechRecognition:
                 "profanity_filter: this server has no list of words; whoever runs it sets --profanity-words-file"
             )
         return self._profanity
+
+
+def _with_id(response: Any, request: Any) -> Any:
+    """Return `response` with the id of `request`, if it has one."""
+    if request.HasField("id"):
+        response.id.CopyFrom(request.id)
+    return response

@@ -57,6 +57,7 @@ async def test_the_requests_id_comes_back(served: Served) -> None:
     request = recognize_request()
     request.id.CopyFrom(riva_common_pb2.RequestId(value="mine"))
     assert (await served.stub.Recognize(request)).id.value == "mine"
+    assert not (await served.recognize()).HasField("id")
 
 
 async def test_the_engine_gets_the_samples(served: Served) -> None:
