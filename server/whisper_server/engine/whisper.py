@@ -52,8 +52,11 @@ class WhisperEngine(interface.Engine):
         broken: set when the device will not work again.
     """
 
-    def __init__(self, model: LoadedModel, settings: EngineSettings, observer: EngineObserver) -> None:
+    def __init__(
+        self, model: LoadedModel, settings: EngineSettings, observer: EngineObserver, *, word_times: bool = True
+    ) -> None:
         self._model = model
+        self._word_times = word_times
         self._most_at_work = max(_LEAST_AT_WORK, _BATCHES_AT_WORK * settings.schedule.max_batch)
         self._observer = observer
         runner = WhisperRunner(model.whisper, model.vocabulary)
@@ -78,7 +81,7 @@ class WhisperEngine(interface.Engine):
             EngineError: when device, compute type, memory or files do not allow it.
         """
         model, settings = await asyncio.to_thread(_prepare, path, settings, word_times=word_times)
-        return cls(model, settings, observer or Unobserved())
+        return cls(model, settings, observer or Unobserved(), word_times=word_times)
 
     @property
     def device(self) -> str:
@@ -109,9 +112,15 @@ class WhisperEngine(interface.Engine):
                 yield update
 
     async def hear(self, request: WindowRequest) -> Transcription:
-        """Write down one window; times in the result are those of the recording."""
+        """Write down one window; times in the result are those of the recording.
+
+        A live stream asks for word times for its own sake too, and does without where the model can't tell them.
+        """
         desk = self._desk(request.caller, request.row_class, admitted=request.admitted)
-        plan = IndependentPlan(desk, self._extract, request.instructions, 1)
+        instructions = request.instructions
+        plan = IndependentPlan(
+            desk, self._extract, replace(instructions, word_times=instructions.word_times and self._word_times), 1
+        )
         return await collect(plan.run(_only(request.window)))
 
     async def detect_language(self, request: WindowRequest) -> LanguageFound:

@@ -269,6 +269,25 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(served: Served) -> N
     await until(lambda: served.metric("whisper_server_requests_total", **labels) == 1)
 
 
+async def test_a_caller_that_falls_silent_gets_what_it_said_and_why_the_stream_ends(serve: Serve) -> None:
+    served = await serve(idle_timeout_seconds=1)
+    call = served.stub.StreamingRecognize()
+    for request in [config(**PCM), *in_chunks(speech().tobytes())]:
+        await call.write(request)
+    assert (await call.read()).results[0].is_final
+    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert (await call.details()).startswith("nothing came for 1 s: send silence while nobody speaks")
+    await until(lambda: served.metric("whisper_server_active_streams") == 0)
+
+
+async def test_a_stream_beyond_its_callers_deadline_leaves_the_engine(served: Served) -> None:
+    served.engine.gate.clear()
+    call = served.stub.StreamingRecognize(iter([config(**PCM), *in_chunks(speech().tobytes())]), timeout=1)
+    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await until(lambda: served.engine.given_up == 1)
+    await until(lambda: served.metric("whisper_server_active_streams") == 0)
+
+
 async def test_an_engines_failure_in_a_stream_tells_the_caller_an_id(served: Served) -> None:
     served.engine.error = RuntimeError("CUDA failed with error unknown")
     code, trouble = await refusal(served, [config(**PCM), *in_chunks(speech().tobytes())])
