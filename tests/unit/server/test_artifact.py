@@ -1,6 +1,7 @@
 """What is an artifact, and what is none."""
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,13 @@ def test_a_published_artifact_is_opened(published_artifact: Path) -> None:
     assert artifact.manifest.digest == published_artifact.name
     assert artifact.manifest.multilingual
     assert artifact.times_words
+    assert 0 <= time.time() - artifact.created < 86_400
+
+
+def test_a_manifest_with_another_idea_of_time_tells_no_creation(published_artifact: Path) -> None:
+    artifact = open_artifact(published_artifact)
+    provenance = replace(artifact.manifest.provenance, published_at="yesterday")
+    assert replace(artifact, manifest=replace(artifact.manifest, provenance=provenance)).created == 0
 
 
 def _copy(artifact: Path, target: Path) -> Path:

@@ -4,18 +4,20 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.cluster.certificates import Authority
-from tests.unit.server.conftest import MODEL, loopback_settings
+from tests.unit.server.conftest import MODEL
 from tests.unit.server.http_server import HttpServed, serving_http
 from tests.unit.server.http_wire import BODY, wire_to
 from tests.unit.server.test_tls import HOST, mount, settings_of
 from tests.unit.server.waiting import until
-from whisper_server.setting_values import optional_port
+from whisper_server.configuration import parse_settings
+from whisper_server.setting_values import SettingsError
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: test\r\n"
 
@@ -26,12 +28,24 @@ async def served() -> AsyncIterator[HttpServed]:
         yield running
 
 
-def test_the_port_can_be_turned_off() -> None:
-    assert optional_port("off") is None
-    assert optional_port("0") == 0
-    with pytest.raises(ValueError, match="'-1' is not a whole number from 0 to 65535"):
-        optional_port("-1")
-    assert loopback_settings().http_port == 0
+def test_the_port_and_the_alias_can_be_turned_off() -> None:
+    settings = parse_settings(["--model", "/m", "--http-port", "off", "--http-model-alias", ""], {})
+    assert (settings.http_port, settings.http_model_alias) == (None, ())
+    with pytest.raises(SettingsError, match="--http-port: '-1' is not a whole number from 0 to 65535"):
+        parse_settings(["--model", "/m", "--http-port", "-1"], {})
+
+
+async def test_without_an_alias_only_the_models_own_names_are_known() -> None:
+    model = replace(MODEL, names=("a", "org/b"), created=1_700_000_000)
+    async with serving_http(model, http_model_alias=()) as served:
+        told = {"object": "model", "created": 1_700_000_000, "owned_by": "whisper-operator"}
+        listed = await served.ask("GET", "/v1/models")
+        assert listed.document == {"object": "list", "data": [{"id": "a", **told}, {"id": "org/b", **told}]}
+        for path in ("/v1/models/org/b", "/v1/models/org%2Fb"):
+            assert (await served.ask("GET", path)).document == {"id": "org/b", **told}
+        assert (await served.ask("GET", "/v1/models/whisper-1")).status == 404
+        assert (await served.post({"model": "whisper-1"})).status == 404
+        assert (await served.post({"model": "org/b"})).status == 200
 
 
 async def test_a_port_that_is_taken_is_an_error(served: HttpServed) -> None:
