@@ -4,6 +4,7 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from whisper_server.engine.interface import Alternative, Segment
 
@@ -40,8 +41,13 @@ def readings(segments: Sequence[Segment], most: int) -> list[Reading]:
     for segment in segments:
         own = Alternative(segment.text, segment.mean_log_probability, segment.tokens)
         hypotheses = _distinct([own, *segment.alternatives])
-        longer = (_with(reading, hypothesis, own) for reading in best for hypothesis in hypotheses)
-        best = heapq.nsmallest(most, longer, key=lambda reading: reading.loss)
+        longer = (
+            (reading.loss + _loss(hypothesis, own), reading, hypothesis)
+            for reading in best
+            for hypothesis in hypotheses
+        )
+        # Only those that are kept are put together: of an hour, each is a long text.
+        best = [_with(*kept) for kept in heapq.nsmallest(most, longer, key=itemgetter(0))]
     return best
 
 
@@ -52,11 +58,18 @@ def _distinct(hypotheses: Iterable[Alternative]) -> list[Alternative]:
     return list(by_text.values())
 
 
-def _with(reading: Reading, hypothesis: Alternative, own: Alternative) -> Reading:
+def _loss(hypothesis: Alternative, own: Alternative) -> float:
+    """Return by how much less likely a segment's hypothesis is than its own text.
+
+    Never less than nothing: beams are ordered by a mean of CTranslate2's own counting, which may differ a little.
+    """
+    return max(0.0, own.mean_log_probability - hypothesis.mean_log_probability) * own.tokens
+
+
+def _with(loss: float, reading: Reading, hypothesis: Alternative) -> Reading:
     return Reading(
         reading.text + hypothesis.text,
         reading.log_probability + hypothesis.mean_log_probability * hypothesis.tokens,
         reading.tokens + hypothesis.tokens,
-        # Beams are ordered by the mean over a length of CTranslate2's own counting, which may differ a little.
-        reading.loss + max(0.0, own.mean_log_probability - hypothesis.mean_log_probability) * own.tokens,
+        loss,
     )

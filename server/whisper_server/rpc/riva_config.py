@@ -124,7 +124,10 @@ def _read_language(config: Any, custom: Custom, model: ServedModel) -> str | Non
 
 
 def _read_hotwords(config: Any, more: str | None) -> str | None:
-    phrases = [phrase.strip() for context in config.speech_contexts for phrase in context.phrases if phrase.strip()]
+    contexts = config.speech_contexts[: MAX_CONTEXT_CHARACTERS + 1]
+    if max(len(contexts), sum(len(context.phrases) for context in contexts)) > MAX_CONTEXT_CHARACTERS:
+        raise InvalidRequestError(f"speech_contexts: more than {MAX_CONTEXT_CHARACTERS} phrases")
+    phrases = [phrase.strip() for context in contexts for phrase in context.phrases if phrase.strip()]
     text = ", ".join([*phrases, *([more] if more else [])])
     if phrases and len(text) > MAX_CONTEXT_CHARACTERS:
         raise InvalidRequestError(

@@ -86,6 +86,8 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"custom_configuration": {"task": "sing"}}, "task: 'sing' is not transcribe or translate"),
     ({"custom_configuration": {"beam": "5"}}, "custom_configuration: 'beam' is unknown; known: task, "),
     ({"speech_contexts": [{"phrases": ["x" * 1_001]}]}, "speech_contexts: 1001 characters of phrases"),
+    ({"speech_contexts": [{"phrases": [""] * 1_001}]}, "speech_contexts: more than 1000 phrases"),
+    ({"speech_contexts": [{}] * 1_001}, "speech_contexts: more than 1000 phrases"),
     ({"endpointing_config": {"start_threshold": 1.5}}, "endpointing_config: start_threshold: 1.5 is not from 0 to 1"),
     ({"endpointing_config": {"stop_threshold": math.nan}}, "endpointing_config: stop_threshold is no number"),
     ({"endpointing_config": {"start_history": 10_001}}, "vad_min_speech_duration_ms: 10001 is not from 0 to 10000"),

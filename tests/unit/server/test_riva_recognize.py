@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import sys
 
 import grpc
 import numpy as np
@@ -291,3 +292,9 @@ async def test_requests_are_counted(served: Served) -> None:
     await until(lambda: served.metric("whisper_server_requests_total", method="Recognize", code="OK") == 1)
     assert served.metric("whisper_server_request_seconds_count", method="Recognize") == 1
     assert served.metric("whisper_server_audio_seconds_total") == pytest.approx(SECONDS)
+
+
+def test_the_health_messages_of_rivas_package_stay_out_of_the_server() -> None:
+    # They have the names of grpc_health's, and one process can hold only one of them.
+    assert "grpc_health.v1.health_pb2" in sys.modules
+    assert "riva.client.proto.health_pb2" not in sys.modules
