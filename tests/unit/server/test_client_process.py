@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from io import StringIO
@@ -20,7 +21,10 @@ from tests.unit.server.audio_files import tone, wav
 from tests.unit.server.process import ServerProcess
 from tests.unit.server.test_cues import SCHEMA
 from tests.unit.server.test_riva_stream import speech
+from whisper_server.client.cli import build_parser
+from whisper_server.client.errors import ExitCode
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "server.md"
 PROGRAM = str(COMMANDS / "whisper-client")
 ENGLISH, KOREAN = RECORDINGS / "en-02.flac", RECORDINGS / "ko-00.flac"
 
@@ -102,6 +106,28 @@ def test_a_stream_becomes_subtitles_too(server: ServerProcess) -> None:
     assert done.returncode == 0, done.stderr
     (cue,) = webvtt.from_buffer(StringIO(done.stdout.decode()), "srt").captions
     assert cue.text.replace("\n", " ") == spoken_text(ENGLISH.name)
+
+
+def test_the_documented_program_prints_words_as_they_come(server: ServerProcess) -> None:
+    programs = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    (program,) = (program for program in programs if "whisper_server.api" in program)
+    command = [sys.executable, "-c", program, server.address, str(ENGLISH)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == spoken_text(ENGLISH.name).split()
+
+
+def test_every_documented_command_is_understood() -> None:
+    commands = re.findall(r"^\$ whisper-client (.*?)(?: +#.*)?$", DOCUMENTATION.read_text(), re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        build_parser().parse_args(command.split())
+
+
+def test_every_exit_code_is_documented() -> None:
+    section = DOCUMENTATION.read_text().split("| its exit code | why |")[1].split("\n\n")[0]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    assert documented == {code.value for code in ExitCode} - {ExitCode.BROKEN_PIPE}
 
 
 def test_a_language_is_detected(server: ServerProcess) -> None:
