@@ -68,6 +68,11 @@ layers: setup ## All three layers side by side (root)
 e2e: setup ## The whole way on a real kubelet (root)
 	@$(BIN)/python -m pytest tests/e2e -n 3
 
+# Outside make test: it takes as long as one likes, and tells more the longer it takes.
+.PHONY: soak
+soak: setup ## Load a server with all kinds of calls and watch its memory (MINUTES=10, CALLS=100000)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --calls $(or $(CALLS),100000)
+
 ##@ Building
 .PHONY: images manifests proto
 images: setup ## Build the three images without a container engine, and print where their archives are (root)

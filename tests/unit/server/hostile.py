@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 from tests.unit.server.hostile_files import files, hostile_audio
+from tests.unit.server.process import ServerProcess
 from whisper_server.api import transcription_pb2, transcription_pb2_grpc
 
 HOST = "127.0.0.1"
@@ -31,6 +32,17 @@ class Target:
     @property
     def riva(self) -> Any:
         return riva_asr_pb2_grpc.RivaSpeechRecognitionStub(self.channel)
+
+
+@contextlib.asynccontextmanager
+async def target_of(server: ServerProcess) -> AsyncIterator[Target]:
+    """Connect to a server's front ends."""
+    ready, loading = server.line("ready"), server.line("loading ")
+    async with (
+        grpc.aio.insecure_channel(f"{HOST}:{ready['grpc_port']}") as channel,
+        aiohttp.ClientSession(f"http://{HOST}:{ready['http_port']}") as session,
+    ):
+        yield Target(ready["grpc_port"], ready["http_port"], loading["probe_port"], channel, session)
 
 
 #: Returns how it was answered: a gRPC status code's name, "HTTP 400", or "closed".
@@ -269,3 +281,19 @@ ATTACKS: tuple[tuple[Attack, int], ...] = (
     (hang_up, 4),
     (noise, 5),
 )
+
+#: What a defect is answered with.
+_DEFECTS = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE"}
+
+
+async def attacked(target: Target, source: random.Random) -> str:
+    """Send one hostile input, and return its kind and how it was answered."""
+    attacks, weights = zip(*ATTACKS, strict=True)
+    (chosen,) = source.choices(attacks, weights)
+    return f"{chosen.__name__}: {await chosen(target, source)}"
+
+
+def is_defect(answer: str) -> bool:
+    """Return whether what `attacked` returned tells of a mistake of the server's."""
+    _, _, how = answer.partition(": ")
+    return how in _DEFECTS or how.startswith("HTTP 5")

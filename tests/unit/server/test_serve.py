@@ -252,3 +252,20 @@ async def test_the_engine_is_closed_at_the_end(artifact: Artifact, caplog: pytes
     life.terminate()
     await life.task
     assert life.engine.closed
+
+
+async def test_probes_and_metrics_answer_while_64_callers_wait(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=0)
+    life.loaded.set()
+    async with await life.channel() as channel:
+        life.engine.gate.clear()
+        stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
+        calls = [stub.Recognize(recognize_request()) for _ in range(64)]
+        await until(lambda: len(life.engine.requests) == 65)
+        assert [await life.probe(path) for path in ("/health", "/health/live", "/metrics")] == [200, 200, 200]
+        life.engine.gate.set()
+        assert all([(await call).results for call in calls])
+    life.terminate()
+    await life.task
