@@ -98,7 +98,7 @@ def notes() -> Notes:
 
 
 @asynccontextmanager
-async def running(model: LoadedModel, settings: EngineSettings, notes: Notes) -> AsyncIterator[WhisperEngine]:
+async def running(model: LoadedModel, settings: EngineSettings, notes: EngineObserver) -> AsyncIterator[WhisperEngine]:
     """Run an engine on a loaded model, and close it."""
     engine = WhisperEngine(model, settings, notes)
     try:
