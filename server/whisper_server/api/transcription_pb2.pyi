@@ -178,20 +178,24 @@ class Model(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., digest: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., multilingual: _Optional[bool] = ..., word_times: _Optional[bool] = ..., device: _Optional[str] = ..., compute_type: _Optional[str] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_message_bytes", "max_upload_bytes", "max_audio_seconds", "max_sequential_audio_seconds", "max_context_characters", "option_ranges")
+    __slots__ = ("max_message_bytes", "max_upload_bytes", "max_audio_seconds", "max_sequential_audio_seconds", "max_context_characters", "option_ranges", "max_streams", "max_deadline_seconds")
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_AUDIO_SECONDS_FIELD_NUMBER: _ClassVar[int]
     MAX_SEQUENTIAL_AUDIO_SECONDS_FIELD_NUMBER: _ClassVar[int]
     MAX_CONTEXT_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     OPTION_RANGES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DEADLINE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_upload_bytes: int
     max_audio_seconds: float
     max_sequential_audio_seconds: float
     max_context_characters: int
     option_ranges: _containers.RepeatedCompositeFieldContainer[OptionRange]
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_audio_seconds: _Optional[float] = ..., max_sequential_audio_seconds: _Optional[float] = ..., max_context_characters: _Optional[int] = ..., option_ranges: _Optional[_Iterable[_Union[OptionRange, _Mapping]]] = ...) -> None: ...
+    max_streams: int
+    max_deadline_seconds: float
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_audio_seconds: _Optional[float] = ..., max_sequential_audio_seconds: _Optional[float] = ..., max_context_characters: _Optional[int] = ..., option_ranges: _Optional[_Iterable[_Union[OptionRange, _Mapping]]] = ..., max_streams: _Optional[int] = ..., max_deadline_seconds: _Optional[float] = ...) -> None: ...
 
 class OptionRange(_message.Message):
     __slots__ = ("name", "minimum", "maximum")

@@ -50,3 +50,4 @@ def _lines(told: pb.GetModelResponse) -> Iterator[tuple[str, str]]:
     yield "word times", "yes" if model.word_times else "no"
     yield "device", f"{model.device}, {model.compute_type}"
     yield "audio", f"at most {limits.max_audio_seconds:g} s and {limits.max_upload_bytes / 2**20:g} MiB"
+    yield "streams", f"at most {limits.max_streams} at a time"

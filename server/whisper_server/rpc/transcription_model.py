@@ -40,6 +40,8 @@ def _limits(settings: Settings) -> pb.Limits:
         max_upload_bytes=settings.max_upload_bytes,
         max_audio_seconds=settings.max_audio_seconds,
         max_sequential_audio_seconds=min(settings.max_audio_seconds, MAX_SEQUENTIAL_SECONDS),
+        max_streams=settings.max_streams,
+        max_deadline_seconds=settings.max_deadline_seconds,
         max_context_characters=MAX_CONTEXT_CHARACTERS,
         option_ranges=[pb.OptionRange(name=name, minimum=low, maximum=high) for name, (low, high) in ranges.items()],
     )

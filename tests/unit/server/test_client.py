@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from tests.cluster.certificates import Authority
 from tests.support.models import RECORDINGS
 from tests.unit.server.audio_files import tone
-from tests.unit.server.conftest import RECORDING, Serve, Served
+from tests.unit.server.conftest import MODEL, RECORDING, Serve, Served, loopback_settings, serving
 from tests.unit.server.waiting import until
 from whisper_server.api import transcription_pb2 as pb
 from whisper_server.client.cli import main
@@ -121,6 +123,23 @@ async def test_a_server_that_is_not_there_is_one_sentence(
     for command in (("transcribe", recording), ("detect", recording), ("model",)):
         assert await client(unused_tcp_port, *command, "--retries", "0") == ExitCode.RETRY
         assert "is a whisper-server running there, and does it want TLS" in capsys.readouterr().err
+
+
+async def test_a_server_that_starts_late_is_waited_for(unused_tcp_port: int, recording: str, capsys: Capture) -> None:
+    running = asyncio.create_task(client(unused_tcp_port, "transcribe", recording, "--retries", "9"))
+    told = ""
+    while "trying again in 1 s" not in told:
+        await asyncio.sleep(0.02)
+        told += capsys.readouterr().err
+    async with serving(MODEL, loopback_settings(grpc_port=unused_tcp_port)):
+        assert await running == 0
+    assert capsys.readouterr().out == "Hello there.\nAnd bye.\n"
+
+
+def test_it_needs_nothing_of_the_servers_libraries() -> None:
+    needless = {"numpy", "av", "ctranslate2", "faster_whisper", "aiohttp", "riva", "prometheus_client"}
+    program = f"import sys, whisper_server.client.cli; print({needless} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "set()\n"
 
 
 async def test_another_model_is_refused_with_the_way_to_the_names(

@@ -136,6 +136,21 @@ def test_a_language_is_detected(server: ServerProcess) -> None:
     assert done.stdout.decode().startswith("ko\t")
 
 
+def test_korean_is_written_in_english_when_asked(server: ServerProcess) -> None:
+    done = run(server, "transcribe", str(KOREAN), "--translate")
+    assert done.stdout.decode() == f"{spoken_text(KOREAN.name, 'english')}\n"
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(server: ServerProcess) -> None:
+    command = [PROGRAM, "transcribe", str(ENGLISH), "--server", server.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == ExitCode.BROKEN_PIPE
+
+
 def test_an_interrupted_upload_ends_at_once_and_is_let_go(server: ServerProcess) -> None:
     command = [PROGRAM, "transcribe", "-", "--rate", "16000", "--server", server.address]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

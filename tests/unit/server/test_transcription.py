@@ -259,7 +259,13 @@ async def test_a_live_stream_tells_finals_only_unless_asked(served: Served) -> N
 
 
 async def test_get_model_tells_what_is_served_and_what_it_allows(serve: Serve) -> None:
-    served = await serve(max_audio_seconds=100, max_upload_bytes=2_000_000, max_message_bytes=1_048_576)
+    served = await serve(
+        max_audio_seconds=100,
+        max_upload_bytes=2_000_000,
+        max_message_bytes=1_048_576,
+        max_streams=3,
+        max_deadline_seconds=500,
+    )
     told = await OwnClient(served.port).model()
     assert list(told.model.names) == list(MODEL.names)
     assert list(told.model.languages) == list(MODEL.languages)
@@ -268,7 +274,7 @@ async def test_get_model_tells_what_is_served_and_what_it_allows(serve: Serve) -
     limits = told.limits
     assert (limits.max_message_bytes, limits.max_upload_bytes) == (1_048_576, 2_000_000)
     assert (limits.max_audio_seconds, limits.max_sequential_audio_seconds) == (100, 100)
-    assert limits.max_context_characters == 1_000
+    assert (limits.max_context_characters, limits.max_streams, limits.max_deadline_seconds) == (1_000, 3, 500)
     assert {one.name: (one.minimum, one.maximum) for one in limits.option_ranges}["beam_size"] == (1, 16)
 
 
