@@ -114,7 +114,8 @@ async def test_damaged_requests_are_answered_or_refused(served: Served) -> None:
 
 async def test_streams_of_any_requests_are_answered_or_refused(served: Served) -> None:
     chance = random.Random(3)
-    threads = threading.active_count()
+    await still_serves(served)
+    tasks, threads = len(asyncio.all_tasks()), threading.active_count()
     for _ in range(STREAMS):
         requests = [config(**PCM)] if chance.random() < 0.7 else []
         requests += in_chunks(speech().tobytes()[: chance.randrange(64_000)], chance.choice((999, 3_200, 32_000)))
@@ -131,6 +132,7 @@ async def test_streams_of_any_requests_are_answered_or_refused(served: Served) -
     await still_serves(served)
     assert {"OK", "INVALID_ARGUMENT"} <= answers(served, "StreamingRecognize")
     assert answers(served, "StreamingRecognize") <= {*(code.name for code in ANSWERS), "CANCELLED"}
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
     assert threading.active_count() <= threads + 16, "as many as the loop's pool has"
 
 
