@@ -51,10 +51,12 @@ class LocalAgreement:
 
     Attributes:
         newest: the words of the newest transcript.
+        earlier: those of the one before.
     """
 
     def __init__(self, newest: tuple[str, ...] = ()) -> None:
         self.newest = newest
+        self.earlier: tuple[str, ...] = ()
         self._agreed: tuple[str, ...] = ()
 
     @property
@@ -72,7 +74,7 @@ class LocalAgreement:
         if _same(words[: len(kept)], kept):
             kept = words[: len(kept)]  # The same words; their punctuation is better known by now.
         self._agreed = kept + now[:common]
-        self.newest = words
+        self.earlier, self.newest = self.newest, words
         said = kept + now
         stability = len(self._agreed) / len(said) if said else 0.0
         return Said("".join(said), min(stability, _MOST_STABLE))

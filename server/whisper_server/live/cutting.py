@@ -1,44 +1,45 @@
-"""Where an utterance without a pause is cut, so that no word is lost at the joint and none is said twice."""
+"""Where an utterance without a pause is cut, so that no word is lost at the joint and none is said twice.
 
-import dataclasses
+Word times say about where; the sound says where exactly. What stands before the cut is then written down by itself, and
+so is what stands behind: no text has to be taken apart, and a model whose word times are wrong loses nothing.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
-from whisper_server.engine.interface import Segment, Word
-from whisper_server.live.agreement import last_agreed
+from whisper_server.engine.interface import Word
+from whisper_server.live.agreement import last_agreed, split_words
 
-#: So near to its end a window's last words may be half heard, whoever agrees.
+#: So near to the end of what a transcript heard its last words may be half heard, whoever agrees.
 _EDGE_SECONDS = 0.5
 #: And are not relied on when nobody does.
 _WIDE_EDGE_SECONDS = 1.5
 #: Word times are about so exact.
-_WORD_TIME_ERROR = 0.15
-#: How long the quiet between two words is at least, and by how much it is looked for, in samples.
+_WORD_TIME_ERROR_SECONDS = 0.15
+#: Without words the cut is looked for in so much before the end: shorter than anybody speaks without a breath.
+_LAST_SECONDS = 6.0
+#: How long the quiet between two words is at least, in samples ...
 _QUIET = SAMPLE_RATE // 50
+#: ... and how long where no words say that it is not within one: before a plosive it is quiet for less.
+_LONG_QUIET = SAMPLE_RATE // 10
 _HOP = SAMPLE_RATE // 100
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
-    """A window that was written down with word times.
+class Stretch:
+    """Part of a stream.
 
     Attributes:
-        samples: what was heard.
-        start: where that begins in the stream, in samples.
-        segments: what was said; times from the stream's start.
+        samples: what it sounds like.
+        start: where it begins in the stream, in samples.
     """
 
     samples: Samples
     start: int
-    segments: tuple[Segment, ...]
-
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """Return the words of all segments."""
-        return tuple(word for segment in self.segments for word in segment.words)
 
     @property
     def end(self) -> int:
@@ -47,85 +48,83 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """A window in two.
+class TimedTranscript:
+    """What seems to be said, and when.
 
     Attributes:
-        segments: what is said before.
-        at: the sample with which the rest begins, counted from the stream's start.
-        rest: the words that were heard in it.
+        words: times in seconds from the stream's start.
+        end: the sample of the stream behind what was heard.
     """
 
-    segments: tuple[Segment, ...]
+    words: tuple[Word, ...] = ()
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """An utterance in two.
+
+    Attributes:
+        at: the sample with which the rest begins, counted from the stream's start.
+        rest: the words that seem to be said in it.
+    """
+
     at: int
     rest: tuple[str, ...] = ()
 
 
-def cut_at_agreement(speech: Speech, other: Sequence[str]) -> Cut:
-    """Cut behind the last word that `other`, the words of another transcript, agrees on.
+def choose_cut(stretch: Stretch, transcript: TimedTranscript, earlier: Sequence[str]) -> Cut:
+    """Cut behind the last word on which `transcript` agrees with an earlier one.
 
-    Where they agree on nothing in the window's second half, it is cut before the words that may be half heard.
+    Where they agree on nothing in the second half, it is cut before the words that may be half heard, and where there
+    are no words, in the quietest moment of the last seconds.
     """
-    words = speech.words
-    agreed = last_agreed([word.text for word in words], other)
-    taken = min(agreed, _whole(words, speech, _EDGE_SECONDS))
-    if not _is_late(words[:taken], speech):
-        taken = _whole(words, speech, _WIDE_EDGE_SECONDS)
-    if not _is_late(words[:taken], speech):
-        return Cut(speech.segments, speech.end)
-    at = _between(speech, words[taken - 1], words[taken] if taken < len(words) else None)
-    # Words may have the same times, where the model found none: those are on the same side.
-    taken = max(taken, sum((word.start + word.end) / 2 * SAMPLE_RATE <= at for word in words))
-    return Cut(_first_words(speech.segments, taken), at, tuple(word.text for word in words[taken:]))
+    words = transcript.words
+    taken = min(_agreed(words, earlier), _whole(transcript, _EDGE_SECONDS))
+    if not _is_late(words[:taken], stretch):
+        taken = _whole(transcript, _WIDE_EDGE_SECONDS)
+    if not _is_late(words[:taken], stretch):
+        start = stretch.end - round(_LAST_SECONDS * SAMPLE_RATE)
+        return Cut(_quietest(stretch, start, stretch.end, _LONG_QUIET))
+    at = _between(stretch, words[taken - 1], words[taken] if taken < len(words) else None)
+    return Cut(at, tuple(word.text for word in words[taken:]))
 
 
-def without_words(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Return `segments` for somebody who asked for no word times."""
-    return tuple(dataclasses.replace(segment, words=()) for segment in segments)
+def _agreed(words: Sequence[Word], earlier: Sequence[str]) -> int:
+    """Return how many words there are up to the last agreed one; in scripts without spaces a word is several."""
+    parts = [(place, part) for place, word in enumerate(words) for part in split_words(word.text)]
+    agreed = last_agreed([part for _, part in parts], earlier)
+    return parts[agreed][0] if agreed < len(parts) else len(words)
 
 
-def _whole(words: Sequence[Word], speech: Speech, edge: float) -> int:
-    """Return how many words end by `edge` seconds before the window does."""
-    return sum(word.end <= speech.end / SAMPLE_RATE - edge for word in words)
+def _whole(transcript: TimedTranscript, edge: float) -> int:
+    """Return how many words end by `edge` seconds before what was heard does."""
+    return sum(word.end <= transcript.end / SAMPLE_RATE - edge for word in transcript.words)
 
 
-def _is_late(words: Sequence[Word], speech: Speech) -> bool:
-    return bool(words) and words[-1].end * SAMPLE_RATE > (speech.start + speech.end) / 2
+def _is_late(words: Sequence[Word], stretch: Stretch) -> bool:
+    return bool(words) and words[-1].end * SAMPLE_RATE > (stretch.start + stretch.end) / 2
 
 
-def _between(speech: Speech, last: Word, following: Word | None) -> int:
+def _between(stretch: Stretch, last: Word, following: Word | None) -> int:
     """Return the quietest place about where `last` ends and `following` begins."""
     border = last.end if following is None else (last.end + following.start) / 2
-    earliest = max(border - _WORD_TIME_ERROR, (last.start + last.end) / 2)
-    latest = border + _WORD_TIME_ERROR
+    earliest = max(border - _WORD_TIME_ERROR_SECONDS, (last.start + last.end) / 2)
+    latest = border + _WORD_TIME_ERROR_SECONDS
     if following is not None:
         latest = min(latest, (following.start + following.end) / 2)
-    first, behind = (round(seconds * SAMPLE_RATE) - speech.start for seconds in (earliest, latest))
-    first = min(max(first, 0), len(speech.samples))
-    return speech.start + first + _quietest(speech.samples[first : max(first, behind)])
+    return _quietest(stretch, round(earliest * SAMPLE_RATE), round(latest * SAMPLE_RATE), _QUIET)
 
 
-def _quietest(samples: Samples) -> int:
-    """Return the middle of the quietest 20 ms."""
-    if len(samples) < _QUIET:
-        return len(samples) // 2
-    starts = range(0, len(samples) - _QUIET + 1, _HOP)
-    loudness = [float(np.square(samples[start : start + _QUIET]).sum()) for start in starts]
-    return starts[int(np.argmin(loudness))] + _QUIET // 2
+def _quietest(stretch: Stretch, start: int, end: int, length: int) -> int:
+    """Return the middle of the quietest part of a length from `start` to before `end`."""
+    first = min(max(start - stretch.start, 0), len(stretch.samples))
+    samples = stretch.samples[first : max(first, end - stretch.start)]
+    if len(samples) < length:
+        return stretch.start + first + len(samples) // 2
+    return stretch.start + first + int(np.argmin(_loudness(samples, length))) * _HOP + length // 2
 
 
-def _first_words(segments: Sequence[Segment], count: int) -> tuple[Segment, ...]:
-    kept = []
-    for segment in segments:
-        words = segment.words[:count]
-        count -= len(words)
-        if words:
-            kept.append(segment if len(words) == len(segment.words) else _shortened(segment, words))
-    return tuple(kept)
-
-
-def _shortened(segment: Segment, words: tuple[Word, ...]) -> Segment:
-    text = "".join(word.text for word in words)
-    tokens = max(1, round(segment.tokens * len(words) / len(segment.words)))
-    # Other hypotheses have no times by which they could be cut.
-    return dataclasses.replace(segment, text=text, end=words[-1].end, words=words, tokens=tokens, alternatives=())
+def _loudness(samples: Samples, length: int) -> npt.NDArray[np.float32]:
+    windows = np.lib.stride_tricks.sliding_window_view(samples, length)[::_HOP]
+    return np.asarray(np.square(windows).sum(axis=1), np.float32)

@@ -24,27 +24,25 @@ class UtteranceDecoder:
         """Whether the model has no time for what can be left out."""
         return self._engine.full
 
-    async def final(self, samples: Samples, start: int, *, word_times: bool = False) -> Transcription:
-        """Return what is said in the samples that begin at `start`, with word times also where none were asked for.
+    async def final(self, samples: Samples, start: int) -> Transcription:
+        """Return what is said in the samples that begin at `start`, with all the care that was asked for.
 
         It is let in whatever waits already: the client was let in before, and a stream has one final at a time.
         """
-        instructions = dataclasses.replace(self._in_language(), word_times=word_times or self._instructions.word_times)
-        heard = await self._engine.hear(self._request(samples, start, instructions, RowClass.FINAL))
+        heard = await self._engine.hear(self._request(samples, start, self._in_language(), RowClass.FINAL))
         if self._language is not None:
             return dataclasses.replace(heard, language=self._language)
         if heard.segments and not self._instructions.multilingual:
             self._language = heard.language
         return heard
 
-    async def partial(self, samples: Samples, start: int) -> str | None:
+    async def partial(self, samples: Samples, start: int, *, word_times: bool) -> Transcription | None:
         """Return what seems to be said, by the cheapest way; None when the model has more important things to do."""
-        instructions = dataclasses.replace(self._in_language(), word_times=False, decoding=self._greedy())
+        instructions = dataclasses.replace(self._in_language(), word_times=word_times, decoding=self._greedy())
         try:
-            heard = await self._engine.hear(self._request(samples, start, instructions, RowClass.PARTIAL))
+            return await self._engine.hear(self._request(samples, start, instructions, RowClass.PARTIAL))
         except (QueueFullError, RowDroppedError):
             return None
-        return "".join(segment.text for segment in heard.segments)
 
     def _in_language(self) -> Instructions:
         if self._language is None:

@@ -1,20 +1,19 @@
 """Follows one stream through its utterances."""
 
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
-from whisper_server.engine.interface import Transcription
 from whisper_server.live.agreement import LocalAgreement
 from whisper_server.live.buffers import Tape
-from whisper_server.live.cutting import Speech, cut_at_agreement, without_words
+from whisper_server.live.cutting import Stretch, choose_cut
 from whisper_server.live.decoding import UtteranceDecoder
 from whisper_server.live.endpoints import Begin, End, EndpointDetector
 from whisper_server.live.interface import Final, Interim, LiveOptions
 from whisper_server.live.partials import LEAST_SECONDS, Partials
 from whisper_server.live.utterance import Utterance
 
-#: So long before an utterance has to be cut, a transcript is made for the cut's to agree with, unless one of nearly as
-#: much was made anyway.
-_CUT_NOTICE = 2 * SAMPLE_RATE
-#: The cut waits for it; without it, it is made where words are safe to be whole.
+#: So long before an utterance has to be cut two transcripts are made, for it to be cut where they agree, whether
+#: interims are told or not; other partials have word times from then on, so that they can serve.
+_CUT_NOTICES = (3 * SAMPLE_RATE, SAMPLE_RATE)
+#: The cut waits for the second one; without it, it is made where words are safe to be whole, or in a quiet moment.
 _CUT_PATIENCE_SECONDS = 1.0
 #: A partial hears so much more than the one before, where the audio comes slower or faster than the time passes.
 _LEAST_NEW = round(LEAST_SECONDS * SAMPLE_RATE)
@@ -28,13 +27,10 @@ class Listener:
     A final is made within `step` and `finish`, and nothing else meanwhile: its utterance's partial is dropped before.
     """
 
-    def __init__(
-        self, decoder: UtteranceDecoder, partials: Partials, options: LiveOptions, *, word_times: bool
-    ) -> None:
+    def __init__(self, decoder: UtteranceDecoder, partials: Partials, options: LiveOptions) -> None:
         self._decoder = decoder
         self._partials = partials
         self._interims = options.interim_results
-        self._word_times = word_times
         self._least_speech = options.endpointing.start_history_ms * SAMPLE_RATE // 1000
         self._longest = round(options.endpointing.max_utterance_seconds * SAMPLE_RATE)
         self._detector = EndpointDetector(options.endpointing)
@@ -73,22 +69,24 @@ class Listener:
         utterance = self._utterance
         if utterance is not None and self._partials.possible and self._wants_partial(utterance):
             utterance.transcribed = self._tape.end
-            self._partials.begin(self._tape.cut(utterance.start, self._tape.end), utterance.start)
+            samples = self._tape.cut(utterance.start, self._tape.end)
+            near_cut = len(samples) >= self._longest - _CUT_NOTICES[0]
+            self._partials.begin(samples, utterance.start, word_times=near_cut)
 
     def interim(self) -> Interim | None:
         """Return what to tell of the running utterance, if a partial transcript has been made."""
         transcript = self._partials.take()
         if transcript is None or self._utterance is None:
             return None
-        said = self._utterance.agreement.add(transcript)
+        said = self._utterance.add(transcript)
         if not self._interims or not said.text:
             return None
         self._utterance.told = True
         return Interim(said.text, said.stability, self._heard_seconds)
 
     def _wants_partial(self, utterance: Utterance) -> bool:
-        cut_at = utterance.start + self._longest
-        if self._tape.end >= cut_at - _CUT_NOTICE and utterance.transcribed < cut_at - 2 * _CUT_NOTICE:
+        notices = [utterance.start + self._longest - notice for notice in _CUT_NOTICES]
+        if any(utterance.transcribed < notice <= self._tape.end for notice in notices):
             return True
         new = self._tape.end - utterance.transcribed
         return self._interims and self._partials.due and new >= _LEAST_NEW and self._detector.silence < _ENDING
@@ -100,22 +98,20 @@ class Listener:
         # What a cut has left may be nothing but the silence behind the last word.
         if end.speech - utterance.start < self._least_speech:
             return None
-        samples = self._tape.cut(utterance.start, end.at)
-        return self._final(utterance, await self._decoder.final(samples, utterance.start))
+        return await self._final(utterance, end.at)
 
     async def _cut(self, utterance: Utterance) -> Final | None:
         """Return the final of an utterance's first part, and go on with the rest as a new one."""
         transcript = await self._partials.settle(_CUT_PATIENCE_SECONDS)
         if transcript is not None:
-            utterance.agreement.add(transcript)
-        samples = self._tape.cut(utterance.start, self._detector.heard)
-        heard = await self._decoder.final(samples, utterance.start, word_times=True)
-        cut = cut_at_agreement(Speech(samples, utterance.start, heard.segments), utterance.agreement.newest)
+            utterance.add(transcript)
+        stretch = Stretch(self._tape.cut(utterance.start, self._detector.heard), utterance.start)
+        cut = choose_cut(stretch, utterance.timed, utterance.agreement.earlier)
         self._utterance = Utterance(cut.at, self._detector.heard, agreement=LocalAgreement(cut.rest))
-        segments = cut.segments if self._word_times else without_words(cut.segments)
-        return self._final(utterance, Transcription(heard.language, segments))
+        return await self._final(utterance, cut.at)
 
-    def _final(self, utterance: Utterance, heard: Transcription) -> Final | None:
+    async def _final(self, utterance: Utterance, end: int) -> Final | None:
+        heard = await self._decoder.final(self._tape.cut(utterance.start, end), utterance.start)
         if not heard.segments and not utterance.told:
             return None
         return Final(heard.segments, heard.language, self._heard_seconds)

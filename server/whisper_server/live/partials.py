@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from whisper_server.audio.samples import Samples
+from whisper_server.engine.interface import Transcription
 from whisper_server.live.decoding import UtteranceDecoder
 
 #: The least time between the beginnings of two partials.
@@ -18,12 +19,12 @@ class Partials:
     def __init__(self, decoder: UtteranceDecoder, clock: Callable[[], float]) -> None:
         self._decoder = decoder
         self._clock = clock
-        self._task: asyncio.Task[str | None] | None = None
+        self._task: asyncio.Task[Transcription | None] | None = None
         self._began = float("-inf")
         self._took = 0.0
 
     @property
-    def task(self) -> "asyncio.Task[str | None] | None":
+    def task(self) -> "asyncio.Task[Transcription | None] | None":
         """The one that is being made, or was made and not taken."""
         return self._task
 
@@ -37,12 +38,12 @@ class Partials:
         """Whether one may begin: none is being made, and the model has room."""
         return self._task is None and not self._decoder.busy
 
-    def begin(self, samples: Samples, start: int) -> None:
+    def begin(self, samples: Samples, start: int, *, word_times: bool) -> None:
         """Begin to write down the samples that begin at `start`."""
         self._began = self._clock()
-        self._task = asyncio.create_task(self._decoder.partial(samples, start))
+        self._task = asyncio.create_task(self._decoder.partial(samples, start, word_times=word_times))
 
-    def take(self) -> str | None:
+    def take(self) -> Transcription | None:
         """Return the one that has been made; None when there is none, or it was left out."""
         if self._task is None or not self._task.done():
             return None
@@ -50,7 +51,7 @@ class Partials:
         self._took = self._clock() - self._began
         return task.result()
 
-    async def settle(self, seconds: float) -> str | None:
+    async def settle(self, seconds: float) -> Transcription | None:
         """Return the one that is being made, if it is done within `seconds`; then there is none."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=seconds)

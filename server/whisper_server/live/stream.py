@@ -63,7 +63,7 @@ async def listen(
     speech = SpeechProbabilities() if probabilities is None else probabilities
     decoder = UtteranceDecoder(engine, instructions, caller)
     partials = Partials(decoder, clock)
-    listener = Listener(decoder, partials, options, word_times=instructions.word_times)
+    listener = Listener(decoder, partials, options)
     backlog = Backlog(BACKLOG_SECONDS)
     reading = asyncio.create_task(backlog.fill(blocks))
     taking = asyncio.create_task(backlog.take())

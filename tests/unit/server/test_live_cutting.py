@@ -4,94 +4,85 @@ import numpy as np
 import pytest
 
 from whisper_server.audio.samples import SAMPLE_RATE
-from whisper_server.engine.interface import Alternative, Segment, Word
-from whisper_server.live.cutting import Speech, cut_at_agreement, without_words
+from whisper_server.engine.interface import Word
+from whisper_server.live.cutting import Cut, Stretch, TimedTranscript, choose_cut
 
 START = 7 * SAMPLE_RATE
-#: Ten words of a second each, with the quietest place of their border 50 ms behind it.
+END = 17 * SAMPLE_RATE
+#: Ten words of a second each.
 TEXTS = [f" w{number}" for number in range(10)]
+WORDS = tuple(Word(text, 7 + place, 8 + place, 0.9) for place, text in enumerate(TEXTS))
 
 
-def words(first: int = 0, count: int = 10) -> tuple[Word, ...]:
-    return tuple(Word(TEXTS[place], 7 + place, 8 + place, 0.9) for place in range(first, first + count))
-
-
-def segment(words: tuple[Word, ...]) -> Segment:
-    text = "".join(word.text for word in words)
-    return Segment(text, words[0].start, words[-1].end, -0.25, 2 * len(words), words)
-
-
-def speech(*segments: Segment) -> Speech:
+def stretch(*quiet_at: float, for_seconds: float = 0.02) -> Stretch:
+    """Return 10 s of noise with silence about each of the given times of the stream."""
     samples = np.ones(10 * SAMPLE_RATE, np.float32)
-    for border in range(1, 10):
-        quiet = round((border + 0.05) * SAMPLE_RATE)
-        samples[quiet - 160 : quiet + 160] = 0
-    return Speech(samples, START, segments or (segment(words()),))
+    for seconds in quiet_at:
+        middle = round(seconds * SAMPLE_RATE) - START
+        half = round(for_seconds * SAMPLE_RATE / 2)
+        samples[middle - half : middle + half] = 0
+    return Stretch(samples, START)
 
 
-def seconds(at: int) -> float:
-    return round(at / SAMPLE_RATE, 2)
+#: The quietest place of each border is 50 ms behind it.
+SPOKEN = stretch(*(border + 0.05 for border in range(8, 17)))
+ALL = TimedTranscript(WORDS, END)
+
+
+def seconds(cut: Cut) -> float:
+    return round(cut.at / SAMPLE_RATE, 2)
 
 
 def test_the_cut_is_behind_the_last_agreed_word_where_it_is_quietest() -> None:
-    cut = cut_at_agreement(speech(), [*TEXTS[:8], " other"])
-    assert [segment.text for segment in cut.segments] == ["".join(TEXTS[:8])]
-    assert seconds(cut.at) == 7 + 8 + 0.05
-    assert cut.rest == tuple(TEXTS[8:])
+    cut = choose_cut(SPOKEN, ALL, [*TEXTS[:7], " other"])
+    assert seconds(cut) == 14.05
+    assert cut.rest == tuple(TEXTS[7:])
 
 
-def test_what_is_kept_of_a_segment_ends_with_its_last_word() -> None:
-    (kept,) = cut_at_agreement(speech(), TEXTS[:8]).segments
-    assert (kept.start, kept.end, kept.words) == (7, 15, words(count=8))
-    assert (kept.mean_log_probability, kept.tokens) == (-0.25, 16)
-
-
-def test_hypotheses_of_more_than_is_kept_are_dropped() -> None:
-    whole = segment(words())
-    whole = Segment(whole.text, 7, 17, -0.25, 20, whole.words, alternatives=(Alternative(" other", -0.3, 3),))
-    (kept,) = cut_at_agreement(speech(whole), TEXTS[:8]).segments
-    assert kept.alternatives == ()
-
-
-def test_segments_before_the_cut_are_kept_whole_and_those_behind_it_not_at_all() -> None:
-    first, second, third = segment(words(0, 4)), segment(words(4, 4)), segment(words(8, 2))
-    cut = cut_at_agreement(speech(first, second, third), TEXTS[:8])
-    assert cut.segments == (first, second)
-    assert cut_at_agreement(speech(first, second, third), TEXTS[:7]).segments[0] is first
+def test_the_quiet_is_looked_for_no_further_than_word_times_may_be_wrong() -> None:
+    cut = choose_cut(stretch(14.3, 13.7), ALL, TEXTS[:7])
+    assert 13.85 <= seconds(cut) <= 14.15
 
 
 def test_a_word_at_the_very_end_may_be_half_heard_whoever_agrees() -> None:
-    cut = cut_at_agreement(speech(), TEXTS)
-    assert cut.rest == (" w9",)
+    assert choose_cut(SPOKEN, ALL, TEXTS).rest == (" w9",)
 
 
-@pytest.mark.parametrize("other", [[], [" something", " else"], TEXTS[:4]], ids=["no other", "other words", "too few"])
-def test_without_agreement_it_is_cut_before_words_that_may_be_half_heard(other: list[str]) -> None:
-    cut = cut_at_agreement(speech(), other)
+@pytest.mark.parametrize("earlier", [[], [" something", " else"], TEXTS[:4]], ids=["none", "other words", "too few"])
+def test_without_agreement_it_is_cut_before_words_that_may_be_half_heard(earlier: list[str]) -> None:
+    cut = choose_cut(SPOKEN, ALL, earlier)
     assert cut.rest == (" w8", " w9")
-    assert seconds(cut.at) == 15.05
+    assert seconds(cut) == 15.05
 
 
-def test_words_that_all_have_one_time_stay_together() -> None:
-    stuck = tuple(Word(text, 13, 13, 0.9) for text in TEXTS[6:])
-    cut = cut_at_agreement(speech(segment(words(count=6) + stuck)), TEXTS[:8])
-    assert "".join(segment.text for segment in cut.segments) == "".join(TEXTS)
-    assert cut.rest == ()
+def test_without_words_it_is_cut_in_the_quietest_moment_of_the_last_seconds() -> None:
+    assert choose_cut(stretch(9, 15.5, for_seconds=0.1), TimedTranscript(), []) == Cut(round(15.5 * SAMPLE_RATE))
 
 
-def test_where_no_word_is_safe_all_is_taken() -> None:
-    late = tuple(Word(text, 16.9, 17, 0.9) for text in TEXTS)
-    cut = cut_at_agreement(speech(segment(late)), TEXTS)
-    assert (cut.segments, cut.at) == (speech(segment(late)).segments, START + 10 * SAMPLE_RATE)
+def test_where_all_words_have_the_last_time_it_is_cut_in_a_quiet_moment() -> None:
+    stuck = tuple(Word(text, 16.9, 17, 0.9) for text in TEXTS)
+    assert choose_cut(stretch(15.5, for_seconds=0.1), TimedTranscript(stuck, END), TEXTS) == Cut(
+        round(15.5 * SAMPLE_RATE)
+    )
 
 
-def test_where_nothing_is_said_nothing_is_kept() -> None:
-    nothing = Speech(np.zeros(10 * SAMPLE_RATE, np.float32), START, ())
-    cut = cut_at_agreement(nothing, [])
-    assert (cut.segments, cut.at) == ((), START + 10 * SAMPLE_RATE)
+def test_a_transcript_of_less_than_the_whole_is_relied_on_as_far_as_it_goes() -> None:
+    cut = choose_cut(SPOKEN, TimedTranscript(WORDS[:8], 15 * SAMPLE_RATE), TEXTS[:8])
+    assert seconds(cut) == 14.05
 
 
-def test_segments_without_words_keep_all_the_rest() -> None:
-    (bare,) = without_words([segment(words())])
-    assert bare.words == ()
-    assert bare.text == "".join(TEXTS)
+def test_behind_the_last_word_of_all_the_cut_is_near_its_end() -> None:
+    assert 14.9 <= seconds(choose_cut(SPOKEN, TimedTranscript(WORDS[:8], END), TEXTS[:8])) <= 15.15
+
+
+def test_characters_that_stand_for_words_are_agreed_word_by_word() -> None:
+    words = tuple(
+        Word(text, 7 + 2 * place, 9 + 2 * place, 0.9) for place, text in enumerate(["打开", "红色", "的", "收音机"])
+    )
+    assert choose_cut(SPOKEN, TimedTranscript(words, END), list("打开红色的")).rest == ("收音机",)
+    assert choose_cut(SPOKEN, TimedTranscript(words, END), list("打开红色的收")).rest == ("收音机",)
+
+
+def test_silence_is_cut_anywhere_in_its_last_seconds() -> None:
+    silence = Stretch(np.zeros(10 * SAMPLE_RATE, np.float32), START)
+    assert 11 <= seconds(choose_cut(silence, TimedTranscript(), [])) <= 17
