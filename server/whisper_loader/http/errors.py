@@ -33,6 +33,22 @@ _MEANINGS: dict[int, tuple[Reason, str]] = {
     HTTPStatus.REQUEST_TIMEOUT: (Reason.SOURCE_UNREACHABLE, "the server waited too long"),
     HTTPStatus.TOO_MANY_REQUESTS: (Reason.SOURCE_UNREACHABLE, "the server has too many requests"),
 }
+_NOT_WRITABLE = (Reason.UNAUTHORIZED, "these credentials, or none, may not write there")
+_MOVED = (Reason.SPEC_INVALID, "the server sends uploads elsewhere: name that address")
+_FINAL = (Reason.SPEC_INVALID, "what is there may not be replaced: push under another name")
+#: What the statuses mean when something was to be written.
+UPLOAD_MEANINGS: dict[int, tuple[Reason, str]] = {
+    **dict.fromkeys((301, 302, 303, 307, 308), _MOVED),
+    401: _NOT_WRITABLE,
+    403: _NOT_WRITABLE,
+    405: (Reason.SPEC_INVALID, "nothing can be written there: the server only reads"),
+    409: _FINAL,
+    412: _FINAL,
+    413: (Reason.SPEC_INVALID, "it is larger than the server takes"),
+    423: _FINAL,
+    501: (Reason.SPEC_INVALID, "the server knows no such way to write"),
+    507: (Reason.OUT_OF_SPACE, "the server has no room for it"),
+}
 # How http.client says that a proxy did not answer CONNECT with 200.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 

@@ -8,10 +8,13 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.support.gcs import Bucket, Gcs
+from tests.support.google_drive import Drive, File
 from tests.support.hub import Hub
 from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.pages import commands, fenced, rows, sections
+from tests.support.registry import Registry
 from tests.support.s3 import S3Server
 from tests.support.web import Page, Web
 from tests.support.whispermodels import schema
@@ -88,11 +91,40 @@ def test_http(folder: Path) -> None:
 
 
 def test_huggingface(folder: Path, hub: Hub) -> None:
-    files = {path.name: path.read_bytes() for path in SPEECH_MODEL.iterdir()}
-    hub.add("my-org/my-whisper", files, private=True)
-    pull = commands(PAGE["huggingFace"], "whisper-model")[-1]
-    done = whisper_model(*pull, cwd=folder, env={"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.token})
-    assert done.exit_code == 0, done.errors
+    run(folder, "huggingFace", {}, HF_ENDPOINT=hub.endpoint, HF_TOKEN=hub.token)
+    assert hub.repositories["my-org/my-whisper"].private
+
+
+def at(uri: str, endpoint: str) -> dict[str, str]:
+    """Let the page's commands ask a server here, where only --endpoint could name it."""
+    return {uri: f"{uri}\0--endpoint\0{endpoint}"}
+
+
+def test_gcs(folder: Path) -> None:
+    with Gcs.start() as gcs:
+        gcs.buckets["models"] = Bucket()
+        (folder / "key.json").write_text(gcs.tokens.key_json(gcs.endpoint))
+        here = at("gs://models/my-whisper.tar.zst", gcs.endpoint)
+        run(folder, "gcs", here, GOOGLE_APPLICATION_CREDENTIALS=str(folder / "key.json"))
+
+
+def test_google_drive(folder: Path) -> None:
+    (call,) = commands(PAGE["googleDrive"], "whisper-model")
+    uri = next(word for word in call if word.startswith("gdrive://"))
+    assert uri == f"gdrive://{snippet('googleDrive')['spec']['source']['googleDrive']['fileId']}"
+    with Drive.start() as drive:
+        drive.files[uri.removeprefix("gdrive://")] = File((folder / "my-whisper.tar.zst").read_bytes(), form=True)
+        run(folder, "googleDrive", at(uri, drive.endpoint))
+
+
+def test_oci(folder: Path) -> None:
+    with Registry.start() as registry:
+        run(folder, "oci", {"registry.example.com": registry.host})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_commands_of_every_kind_are_run_by_a_test(kind: str) -> None:
+    assert f'run(folder, "{kind}"' in Path(__file__).read_text()
 
 
 def test_s3(folder: Path, s3: S3Server) -> None:

@@ -21,6 +21,7 @@ from whisper_contract.uris import GCSSource
 from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import Answer
+from whisper_loader.http.errors import UPLOAD_MEANINGS
 from whisper_loader.progress import Meter
 from whisper_loader.sources.google.api import Api, no_api
 from whisper_loader.sources.google.errors import Meanings, failure
@@ -42,6 +43,8 @@ _MEANINGS: Meanings = {
     ),
     404: (Reason.SOURCE_NOT_FOUND, "there is no such bucket"),
     412: (Reason.UNAUTHORIZED, "the bucket's retention policy keeps the object that is there"),
+    413: UPLOAD_MEANINGS[413],
+    416: _ENDED,
 }
 _SESSION_MEANINGS: Meanings = {**_MEANINGS, 404: _ENDED, 410: _ENDED}
 _RECEIVED = re.compile(r"bytes=0-(\d+)")
@@ -125,14 +128,22 @@ def _send_all(session: _Session, file: BinaryIO, md5: "hashlib._Hash", meter: Me
             patience.pause_after(error)
             in_doubt = True
             continue
-        done = session.size if answer.ok or answer.status == HTTPStatus.CREATED else _received(answer)
+        whole = answer.status != HTTPStatus.PERMANENT_REDIRECT
+        done = session.size if whole else _received(answer)
+        if not whole and not in_doubt and done <= offset:
+            patience.pause_after(_keeps_nothing(session.what))
+            continue
         if done > offset or not in_doubt:
             patience.succeeded()
         in_doubt, offset = False, done
         meter.advance(_hash_up_to(file, md5, hashed, done))
         hashed = max(hashed, done)
-        if answer.status != HTTPStatus.PERMANENT_REDIRECT:
+        if whole:
             return content
+
+
+def _keeps_nothing(what: str) -> LoaderError:
+    return LoaderError(Reason.SOURCE_UNREACHABLE, f"{what}: the service keeps nothing of what it is sent")
 
 
 def _received(answer: Answer) -> int:

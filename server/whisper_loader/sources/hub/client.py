@@ -2,7 +2,7 @@
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx2
@@ -23,7 +23,7 @@ from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import tls_context
-from whisper_loader.http.errors import meaning, parse_retry_after
+from whisper_loader.http.errors import UPLOAD_MEANINGS, meaning, parse_retry_after
 from whisper_loader.http.proxies import Proxies, Proxy
 from whisper_loader.sources.endpoints import check_endpoint
 
@@ -91,12 +91,12 @@ def _as_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx2.Proxy:
 
 
 @contextmanager
-def hub_errors(source: HuggingFaceSource) -> Iterator[None]:
+def hub_errors(source: HuggingFaceSource, *, writing: bool = False) -> Iterator[None]:
     """Map the library's errors. What it says itself is not repeated: it holds URLs, signed ones too."""
     try:
         yield
     except (HFValidationError, HfHubHTTPError) as error:
-        raise _from_library(source, error) from error
+        raise _from_library(source, error, UPLOAD_STATUSES if writing else HUB_STATUSES) from error
     except httpx2.ProxyError as error:
         raise _from_proxy(source, error) from error
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
@@ -107,7 +107,9 @@ def hub_errors(source: HuggingFaceSource) -> Iterator[None]:
         raise LoaderError(Reason.SPEC_INVALID, message) from error
 
 
-def _from_library(source: HuggingFaceSource, error: HFValidationError | HfHubHTTPError) -> LoaderError:
+def _from_library(
+    source: HuggingFaceSource, error: HFValidationError | HfHubHTTPError, meanings: Mapping[int, tuple[Reason, str]]
+) -> LoaderError:
     match error:
         case HFValidationError():
             return LoaderError(Reason.SPEC_INVALID, f"{source}: not a repository's name")
@@ -121,7 +123,7 @@ def _from_library(source: HuggingFaceSource, error: HFValidationError | HfHubHTT
         case RemoteEntryNotFoundError():
             return LoaderError(Reason.SOURCE_CHANGED, f"{source}: a file that was listed is gone")
     status = error.response.status_code
-    reason, words = HUB_STATUSES.get(status) or meaning(status)
+    reason, words = meanings.get(status) or meaning(status)
     retry_after = parse_retry_after(error.response.headers.get("retry-after", ""))
     return LoaderError(reason, f"{source}: {words} ({status})", retry_after=retry_after)
 
@@ -134,6 +136,13 @@ HUB_STATUSES: dict[int, tuple[Reason, str]] = {
     403: _NO_TOKEN,
     404: (Reason.SOURCE_NOT_FOUND, "the Hub knows nothing by this name"),
     **dict.fromkeys((429, 500, 502, 503, 504), (Reason.SOURCE_UNREACHABLE, "the Hub is overloaded or broken")),
+}
+#: And when it was to be written to.
+UPLOAD_STATUSES = {
+    **HUB_STATUSES,
+    **UPLOAD_MEANINGS,
+    401: _NO_TOKEN,
+    403: (Reason.UNAUTHORIZED, "this token may not write there, or the space of its account is used up"),
 }
 
 

@@ -17,6 +17,7 @@ from whisper_loader.model.layout import find_model_in
 from whisper_loader.progress import Meter
 from whisper_loader.sources.files import file_errors
 from whisper_loader.sources.hub.client import connect, hub_errors
+from whisper_loader.transfer.retry import retry
 
 
 def upload(path: Path, destination: HuggingFaceSource, access: Access, meter: Meter) -> None:
@@ -28,9 +29,17 @@ def upload(path: Path, destination: HuggingFaceSource, access: Access, meter: Me
     with file_errors(path):
         names = find_model_in(path).names
     api = connect(access)
-    with _upload_errors(destination), ExitStack() as stack:
-        _make_room(api, destination)
+    with ExitStack() as stack:
         files = {name: stack.enter_context(MeteredFile(path / name)) for name in names}
+        retry(lambda: _commit(api, destination, files, meter), access.deadline)
+
+
+def _commit(api: HfApi, destination: HuggingFaceSource, files: dict[str, MeteredFile], meter: Meter) -> None:
+    """Upload what the Hub has not got yet, and commit."""
+    with _upload_errors(destination):
+        _make_room(api, destination)
+        for file in files.values():
+            file.seek(0)
         operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=file) for name, file in files.items()]
         for file in files.values():
             # The library has read each once by now, for its hash.
@@ -46,7 +55,7 @@ def _make_room(api: HfApi, destination: HuggingFaceSource) -> None:
 
 @contextmanager
 def _upload_errors(destination: HuggingFaceSource) -> Iterator[None]:
-    with hub_errors(destination):
+    with hub_errors(destination, writing=True):
         try:
             yield
         except RuntimeError as error:

@@ -1,11 +1,13 @@
 """What a registry says when it refuses: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import Answer
+from whisper_loader.http.errors import UPLOAD_MEANINGS
 
 _MEANINGS = {
     "NAME_UNKNOWN": (Reason.SOURCE_NOT_FOUND, "there is no such repository in the registry"),
@@ -26,21 +28,54 @@ _QUOTA = (
 )
 
 
+_PUSH_WANTS_CREDENTIALS = "it wants credentials to be written to, and none were given"
+_PUSH_REFUSES_CREDENTIALS = "the registry refused the credentials, or they may not write to this repository"
+_DAMAGED = (
+    Reason.SOURCE_CHANGED,
+    "the registry got other bytes than it was told of: the file changed while it was sent",
+)
+_SESSION_LOST = (Reason.SOURCE_UNREACHABLE, "the registry has forgotten the upload that it had begun")
+_PUSH_MEANINGS = {
+    **_MEANINGS,
+    "NAME_UNKNOWN": (Reason.SOURCE_NOT_FOUND, "there is no such repository in the registry, and it makes none"),
+    "DENIED": (Reason.UNAUTHORIZED, "the registry denies writing to this repository"),
+    "UNSUPPORTED": (Reason.SPEC_INVALID, "nothing can be written there: the registry only reads"),
+    "BLOB_UPLOAD_UNKNOWN": _SESSION_LOST,
+    "BLOB_UPLOAD_INVALID": _SESSION_LOST,
+    "DIGEST_INVALID": _DAMAGED,
+    "SIZE_INVALID": _DAMAGED,
+    "TAG_INVALID": (Reason.SPEC_INVALID, "the registry takes no such tag, or the tag is there and stays as it is"),
+}
+
+
 def registry_error(answer: Answer, *, has_credentials: bool) -> LoaderError:
     """Return what an answer that is no success means; the registry's own words are not repeated, only its code."""
+    unauthorized = (Reason.UNAUTHORIZED, _REFUSES_CREDENTIALS if has_credentials else _WANTS_CREDENTIALS)
+    return _error(answer, {**_MEANINGS, "UNAUTHORIZED": unauthorized}, {})
+
+
+def push_error(answer: Answer, *, has_credentials: bool) -> LoaderError:
+    """Return what an answer to a push means, as `registry_error` does for a pull."""
+    words = _PUSH_REFUSES_CREDENTIALS if has_credentials else _PUSH_WANTS_CREDENTIALS
+    unauthorized = (Reason.UNAUTHORIZED, words)
+    by_status = {**UPLOAD_MEANINGS, HTTPStatus.UNAUTHORIZED.value: unauthorized}
+    return _error(answer, {**_PUSH_MEANINGS, "UNAUTHORIZED": unauthorized}, by_status)
+
+
+def _error(
+    answer: Answer, meanings: Mapping[str, tuple[Reason, str]], by_status: Mapping[int, tuple[Reason, str]]
+) -> LoaderError:
     # A server that fails may say anything: what passes is tried again.
     code = "" if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else _code(answer)
-    unauthorized = (Reason.UNAUTHORIZED, _REFUSES_CREDENTIALS if has_credentials else _WANTS_CREDENTIALS)
-    meanings = {**_MEANINGS, "UNAUTHORIZED": unauthorized}
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS and _pulls_left(answer) == 0:
         reason, words = _QUOTA
     elif code in meanings:
         reason, words = meanings[code]
         words = f"{words} ({code})"
     elif answer.status == HTTPStatus.UNAUTHORIZED:
-        reason, words = unauthorized
+        reason, words = meanings["UNAUTHORIZED"]
     else:
-        return answer.failure()
+        return answer.failure(by_status)
     return answer.failure({answer.status: (reason, words)})
 
 

@@ -14,11 +14,12 @@ from whisper_contract.uris import OCISource
 from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import Answer, Client
+from whisper_loader.http.errors import UPLOAD_MEANINGS
 from whisper_loader.http.ranges import Range
 from whisper_loader.source import ByteStream
 from whisper_loader.sources.endpoints import check_endpoint
 from whisper_loader.sources.oci.credentials import Credentials, credentials_for, is_docker_hub
-from whisper_loader.sources.oci.errors import registry_error
+from whisper_loader.sources.oci.errors import push_error, registry_error
 from whisper_loader.sources.oci.login import Login
 from whisper_loader.sources.oci.manifests import ACCEPT, Descriptor, Index, Manifest, parse
 
@@ -95,6 +96,12 @@ class Registry:
         if not self._is_own(answer.url):
             return answer.failure({HTTPStatus.UNAUTHORIZED: _STORAGE_REFUSES, HTTPStatus.FORBIDDEN: _STORAGE_REFUSES})
         return registry_error(answer, has_credentials=self._login.has_credentials)
+
+    def push_error(self, answer: Answer) -> LoaderError:
+        """Return what an answer to a push means that is no success, and close it."""
+        if not self._is_own(answer.url):
+            return answer.failure(UPLOAD_MEANINGS)
+        return push_error(answer, has_credentials=self._login.has_credentials)
 
     def manifest(self, reference: str) -> tuple[Descriptor, Manifest | Index]:
         """Return the manifest or index that a tag or digest names, and what describes it.

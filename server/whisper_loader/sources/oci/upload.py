@@ -39,11 +39,17 @@ _ARCHIVE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class _Blob:
-    """What is to be in the registry under its digest."""
+    """What is to be in the registry under its digest.
+
+    Attributes:
+        open: the content, from its beginning.
+        have: called when the registry has it.
+    """
 
     sha256: str
     size: int
     open: Callable[[], Iterable[bytes]]
+    have: Callable[[], None] = lambda: None
 
     @property
     def digest(self) -> str:
@@ -60,10 +66,10 @@ def upload(path: Path, destination: OCISource, access: Access, meter: Meter) -> 
     layers = []
     for file in _files(path):
         blob = _file_blob(file, meter)
-        retry(partial(_put_blob, registry, blob, meter), access.deadline)
+        retry(partial(_put_blob, registry, blob), access.deadline)
         layers.append(_descriptor(blob, _media_type(file, path), {TITLE: file.name}))
     empty = _Blob(hashlib.sha256(_EMPTY).hexdigest(), len(_EMPTY), lambda: [_EMPTY])
-    retry(partial(_put_blob, registry, empty, None), access.deadline)
+    retry(partial(_put_blob, registry, empty), access.deadline)
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -95,7 +101,7 @@ def _descriptor(blob: _Blob, media_type: str, annotations: dict[str, str] | None
 
 def _file_blob(file: Path, meter: Meter) -> _Blob:
     counted = _Counted(file, meter)
-    return _Blob(sha256_of(file), file.stat().st_size, counted.open)
+    return _Blob(sha256_of(file), file.stat().st_size, counted.open, counted.finish)
 
 
 class _Counted:
@@ -112,27 +118,33 @@ class _Counted:
             while data := file.read(_CHUNK):
                 yield data
                 done += len(data)
-                if done > self._furthest:
-                    self._meter.advance(done - self._furthest)
-                    self._furthest = done
+                self._count(done)
+
+    def finish(self) -> None:
+        """Count what was never sent, since the registry has it."""
+        self._count(self._path.stat().st_size)
+
+    def _count(self, done: int) -> None:
+        if done > self._furthest:
+            self._meter.advance(done - self._furthest)
+            self._furthest = done
 
 
-def _put_blob(registry: Registry, blob: _Blob, meter: Meter | None) -> None:
+def _put_blob(registry: Registry, blob: _Blob) -> None:
     """Upload a blob in one request, unless the registry has it."""
     there = registry.send("HEAD", registry.url(f"blobs/{blob.digest}"))
     there.close()
     if there.status == HTTPStatus.OK:
-        if meter is not None:
-            meter.advance(blob.size)
+        blob.have()
         return
     started = registry.send("POST", registry.url("blobs/uploads/"), {"Content-Length": "0"})
     if started.status != HTTPStatus.ACCEPTED:
-        raise registry.error(started)
+        raise registry.push_error(started)
     started.close()
     headers = {"Content-Type": _FILE_TYPE, "Content-Length": str(blob.size)}
     answer = registry.send("PUT", _upload_url(registry, started.url, started.headers, blob), headers, blob.open)
     if answer.status != HTTPStatus.CREATED:
-        raise registry.error(answer)
+        raise registry.push_error(answer)
     answer.close()
 
 
@@ -152,5 +164,5 @@ def _put_manifest(registry: Registry, tag: str, content: bytes) -> None:
     url = registry.url(f"manifests/{tag}")
     answer = registry.send("PUT", url, {"Content-Type": MANIFEST}, lambda: content)
     if answer.status != HTTPStatus.CREATED:
-        raise registry.error(answer)
+        raise registry.push_error(answer)
     answer.close()

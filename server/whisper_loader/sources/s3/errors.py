@@ -1,6 +1,6 @@
 """The border where boto3's errors become the loader's, for everything that talks to S3."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -38,6 +38,9 @@ _REASONS = (
     (Reason.SOURCE_UNREACHABLE, {"IDPCommunicationError"}),
     (Reason.SOURCE_CHANGED, {"PreconditionFailed", "412", "InvalidRange", "416"}),
     (Reason.SOURCE_UNREACHABLE, {"SlowDown", "RequestTimeout", "RequestTimeoutException", "429"}),
+    # Of writing; the quota's and the full disk's names are Ceph's and MinIO's.
+    (Reason.OUT_OF_SPACE, {"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "507"}),
+    (Reason.SPEC_INVALID, {"EntityTooLarge", "413", "NotImplemented", "501"}),
 )
 _REASON_BY_CODE = {code: reason for reason, codes in _REASONS for code in codes}
 _CONNECTION_ERRORS = (
@@ -64,16 +67,33 @@ _HINTS = {
     "ExpiredTokenException": "the pod's token has expired",
     "AccessDenied": "these credentials may not read it",
     "PreconditionFailed": "it was replaced while it was being read",
+    "EntityTooLarge": "it is larger than the service takes",
+    "413": "it is larger than the service takes",
+    "NotImplemented": "the service knows no such way to write",
+    "QuotaExceeded": "the bucket's quota is used up",
+    "XMinioAdminBucketQuotaExceeded": "the bucket's quota is used up",
+    "XMinioStorageFull": "the service has no room for it",
+    "507": "the service has no room for it",
+}
+# What the same codes say when something was to be written.
+_UPLOAD_HINTS = {
+    **_HINTS,
+    "AccessDenied": "these credentials may not write it",
+    "403": "these credentials may not write it",
+    "MethodNotAllowed": "nothing can be written there: the service only reads",
+    "405": "nothing can be written there: the service only reads",
+    "PreconditionFailed": "what is there may not be replaced: push under another name",
+    "InvalidArgument": "the service does not take what was asked for, as a key for encryption",
 }
 
 
 @contextmanager
-def s3_errors(what: str) -> Iterator[None]:
+def s3_errors(what: str, *, writing: bool = False) -> Iterator[None]:
     """Map boto3's errors; `what` names the source in the sentence. boto3's own is not repeated: it may hold a URL."""
     try:
         yield
     except ClientError as error:
-        raise _from_reply(what, error) from error
+        raise _from_reply(what, error, _UPLOAD_HINTS if writing else _HINTS) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise LoaderError(Reason.UNAUTHORIZED, f"{what}: no credentials were given and none were found") from error
     except CredentialRetrievalError as error:
@@ -97,7 +117,7 @@ def no_s3(what: str) -> LoaderError:
     return LoaderError(Reason.SOURCE_UNREACHABLE, message)
 
 
-def _from_reply(what: str, error: ClientError) -> LoaderError:
+def _from_reply(what: str, error: ClientError, hints: Mapping[str, str]) -> LoaderError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     reason = _REASON_BY_CODE.get(code) or _REASON_BY_CODE.get(str(status))
@@ -106,5 +126,5 @@ def _from_reply(what: str, error: ClientError) -> LoaderError:
         reason = Reason.SOURCE_UNREACHABLE if failed else Reason.SPEC_INVALID
     # boto3 makes a failure of a success that it can't read.
     other = "S3 failed, or what answers there does not speak S3's protocol" if failed else "S3 refused the request"
-    hint = _HINTS.get(code, other)
+    hint = hints.get(code) or hints.get(str(status), other)
     return LoaderError(reason, f"{what}: {hint} ({code or status})")

@@ -53,13 +53,16 @@ def resolve(source: S3Source, access: Access) -> Resolved:
     return _resolve_object(client, source, access)
 
 
-def make_client(access: Access) -> "S3Client":
-    """Return a client with the credentials that `access` leads to. It does not retry: `transfer` does."""
+def make_client(access: Access, *, attempts: int = 1) -> "S3Client":
+    """Return a client with the credentials that `access` leads to.
+
+    It makes each request `attempts` times at most: reads are tried again by `transfer`, parts of an upload by boto3.
+    """
     endpoint = None if access.endpoint is None else check_endpoint(access.endpoint)
     config = Config(
         connect_timeout=access.deadline.remaining(_CONNECT_SECONDS),
         read_timeout=access.deadline.remaining(_READ_SECONDS),
-        retries={"total_max_attempts": 1},
+        retries={"total_max_attempts": attempts, "mode": "standard"},
         max_pool_connections=PARTS + 1,
         signature_version=UNSIGNED if access.anonymous else None,
         # A service under an address of its own seldom has one more for each bucket.

@@ -13,6 +13,9 @@ from whisper_loader.sources.s3.encryption import Encryption
 from whisper_loader.sources.s3.errors import s3_errors
 from whisper_loader.sources.s3.source import make_client
 
+# As the AWS SDKs have it: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+_ATTEMPTS = 3
+
 
 def upload(path: Path, destination: S3Source, access: Access, meter: Meter, encryption: Encryption) -> None:
     """Upload one file, in parts when it is large.
@@ -20,7 +23,7 @@ def upload(path: Path, destination: S3Source, access: Access, meter: Meter, encr
     Raises:
         LoaderError: SourceNotFound for a missing bucket, Unauthorized, SourceUnreachable, …
     """
-    client = make_client(access)
+    client = make_client(access, attempts=_ATTEMPTS)
     lock = threading.Lock()
 
     def count(transferred: int) -> None:
@@ -28,7 +31,7 @@ def upload(path: Path, destination: S3Source, access: Access, meter: Meter, encr
         with lock:
             meter.advance(transferred)
 
-    with s3_errors(str(destination)):
+    with s3_errors(str(destination), writing=True):
         try:
             client.upload_file(
                 str(path), destination.bucket, destination.key, ExtraArgs=encryption.extra_arguments, Callback=count
