@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.server.conftest import loopback_settings
 from tests.unit.server.fakes import ENGLISH, HELLO
-from whisper_server.engine.interface import Alternative, Segment, Transcription, Word
+from whisper_server.artifact import open_artifact
+from whisper_server.engine.interface import Alternative, Engine, Segment, Transcription, Word
 from whisper_server.live.interface import Final, Interim
 from whisper_server.profanity import ProfanityFilter
 from whisper_server.security.mounted import MountedFileError
+from whisper_server.serve import serve
 
 WORDS = ("damn", "Süß", "hot dog", "hot", "젠장", "हिन्दी")
 
@@ -79,3 +83,12 @@ def test_a_file_that_lists_nothing_is_told_at_the_start(tmp_path: Path, content:
 def test_a_file_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(MountedFileError, match=r"words\.txt cannot be read: No such file"):
         ProfanityFilter.read(tmp_path / "words.txt")
+
+
+async def test_a_server_whose_list_cannot_be_read_loads_no_model(published_artifact: Path, tmp_path: Path) -> None:
+    async def load(*_: Any) -> Engine:
+        raise AssertionError("nothing is loaded for a server that will not serve")
+
+    settings = loopback_settings(profanity_words_file=tmp_path / "words.txt")
+    with pytest.raises(MountedFileError, match=r"words\.txt cannot be read"):
+        await serve(settings, open_artifact(published_artifact), load)
