@@ -16,8 +16,8 @@ from whisper_server.errors import InvalidRequestError
 
 #: Decoders' own delay and one damaged packet are no reason to refuse a file.
 _LENGTH_SLACK_SECONDS = 0.5
-#: What is given out at a time, unless what is there to read is less.
-_BLOCK_SECONDS = 10
+#: What is given out at a time; of a live stream, which has no more to read, less than one of its chunks usually holds.
+_BLOCK_SECONDS, _LIVE_BLOCK_SECONDS = 10, 0.08
 #: A container must not make FFmpeg open anything else: no protocol has this name.
 _NO_PROTOCOL = "none"
 #: FFmpeg would read up to 5 MB, or 5 s, to learn more of streams that tell enough of themselves in their headers.
@@ -92,7 +92,8 @@ def _blocks(stream: av.AudioStream, resampler: Resampler, source: Source) -> Ite
     """Yield blocks, large ones of what can be read at once, and what there is before waiting for more."""
     for frame in _frames(stream):
         resampler.push(frame)
-        if resampler.gathered_seconds >= _BLOCK_SECONDS or source.starved:
+        enough = _LIVE_BLOCK_SECONDS if source.starved else _BLOCK_SECONDS
+        if resampler.gathered_seconds >= enough:
             yield resampler.take()
     yield resampler.take()
     yield resampler.finish()

@@ -1,6 +1,8 @@
 """Audio in: every container and encoding that is taken, and everything that is refused with a reason."""
 
+import contextlib
 import io
+import socket
 
 import numpy as np
 import pytest
@@ -186,6 +188,21 @@ def test_what_cannot_be_read_is_refused_with_its_trouble(case: tuple[bytes, Enco
 def test_an_impossible_number_of_channels_is_refused(channels: int) -> None:
     with pytest.raises(InvalidRequestError, match="channels cannot be read"):
         decoded(tone().tobytes(), Encoding.LINEAR_PCM, RATE, channels)
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_no_playlist_under_any_label_makes_a_connection(encoding: Encoding) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/audio.wav"
+        for text in PLAYLISTS.values():
+            data = text.replace(b"file:///etc/hostname", url.encode()).replace(b"/etc/hostname", url.encode())
+            for magic in (b"", b"ID3", b"OggS", b"RIFF\0\0\0\0WAVE", b"caff", b"FORM", b".snd", b"\0\0\0\x14ftyp"):
+                for rate in (0, RATE):
+                    with contextlib.suppress(InvalidRequestError):
+                        decoded(magic + data, encoding, rate)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 @pytest.mark.parametrize("text", PLAYLISTS.values(), ids=PLAYLISTS)
