@@ -7,8 +7,6 @@ import logging
 import logging.config
 from contextvars import ContextVar
 
-from aiohttp.http_exceptions import HttpProcessingError
-
 #: Id of the request that the current task works for; empty outside of one.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -31,21 +29,13 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
-class BadRequestFilter(logging.Filter):
-    """Drops what aiohttp says, with their bytes and a traceback, of requests that are no HTTP: noise is anybody's."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether it is something else."""
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
 def configure_logging(log_format: str, level: str) -> None:
     """Send every logger's records to standard error in the format `json` or `text`, from `level` on."""
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "filters": {"request_id": {"()": RequestIdFilter}, "bad_request": {"()": BadRequestFilter}},
+            "filters": {"request_id": {"()": RequestIdFilter}},
             "formatters": {
                 "text": {"()": "logging.Formatter", "fmt": _TEXT, "defaults": {"request_id": "-"}},
                 "json": {
@@ -60,7 +50,6 @@ def configure_logging(log_format: str, level: str) -> None:
             },
             "root": {"handlers": ["stderr"], "level": level.upper()},
             "loggers": {
-                "aiohttp.server": {"filters": ["bad_request"]},
                 # faster-whisper tells at info level what it does with each request: for people who debug.
                 "faster_whisper": {"level": "DEBUG" if level == "debug" else "WARNING"},
                 # It warns of what stands behind a form's end, which anybody may send.

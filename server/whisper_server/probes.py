@@ -1,5 +1,12 @@
-"""The plain HTTP port for kubelet and Prometheus: /health/… and /metrics. It never has TLS."""
+"""The plain HTTP port for kubelet and Prometheus: /health/… and /metrics. It never has TLS.
 
+It answers from a thread of its own: in the loop of calls a probe would wait behind what 64 callers want done there.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,7 +28,7 @@ def probe_application(lifecycle: Lifecycle, metrics: Metrics) -> web.Application
 
     async def live(_: web.Request) -> web.Response:
         # Not bound to readiness: a server that loads or drains must not be restarted for it.
-        return _answer(lifecycle, good=True)
+        return _answer(lifecycle, good=lifecycle.alive)
 
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(body=metrics.expose(), headers={"Content-Type": CONTENT_TYPE})
@@ -42,12 +49,50 @@ def _answer(lifecycle: Lifecycle, *, good: bool) -> web.Response:
 @asynccontextmanager
 async def serving_probes(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve `application` and yield the port in use; OSError when it is taken."""
-    # Access to probes is no news, and handlers have nothing to finish when the process ends.
-    runner = web.AppRunner(application, access_log=None, logger=protocol_log(), shutdown_timeout=0)
-    await runner.setup()
+    listener = _listen(host, port)
+    thread = _ProbeThread(application, listener)
+    thread.start()
     try:
-        site = web.TCPSite(runner, host or None, port)
-        await site.start()
-        yield runner.addresses[0][1]
+        yield int(listener.getsockname()[1])
     finally:
+        thread.end()
+        await asyncio.to_thread(thread.join)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        if host in ("", "::") and socket.has_dualstack_ipv6():
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        sentence = f"cannot listen on {host or '*'}:{port} for probes: is another server running there? ({error})"
+        raise OSError(sentence) from error
+
+
+class _ProbeThread(threading.Thread):
+    """A loop of its own, which serves one application until it is told to end."""
+
+    def __init__(self, application: web.Application, listener: socket.socket) -> None:
+        super().__init__(name="whisper-probes", daemon=True)
+        self._application = application
+        self._listener = listener
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+
+    def run(self) -> None:
+        """Serve."""
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    def end(self) -> None:
+        """Let `run` return soon."""
+        self._loop.call_soon_threadsafe(self._over.set)
+
+    async def _serve(self) -> None:
+        # Access to probes is no news, and handlers have nothing to finish when the process ends.
+        runner = web.AppRunner(self._application, access_log=None, logger=protocol_log(), shutdown_timeout=0)
+        await runner.setup()
+        await web.SockSite(runner, self._listener).start()
+        await self._over.wait()
         await runner.cleanup()

@@ -1,10 +1,11 @@
 """The life of the process: probes first, then the model, then calls, and an orderly end on SIGTERM."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 from whisper_contract.digest import short_digest
@@ -94,7 +95,7 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
     security = Security.open(settings, metrics)
     profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
     probes = probe_application(lifecycle, metrics)
-    async with serving_probes(probes, settings.host, settings.probe_port) as probe_port:
+    async with _beating(lifecycle), serving_probes(probes, settings.host, settings.probe_port) as probe_port:
         log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
         loading = load_engine(settings, artifact, EngineMetrics(metrics))
         engine = await _unless(signals.first, _prepare_engine(loading, artifact))
@@ -112,7 +113,15 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
         if engine.broken.is_set():
             lifecycle.phase = Phase.BROKEN
             await _give_up(front_ends, engine)
-        await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _beating(lifecycle: Lifecycle) -> AsyncGenerator[None, None]:
+    beating = asyncio.create_task(lifecycle.beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
 
 
 async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact) -> Engine:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from aiohttp.http_exceptions import BadHttpMessage
 
 from whisper_server.logs import caller_name, configure_logging, request_id
 
@@ -50,14 +49,6 @@ def test_what_is_below_the_level_is_left_out_and_so_is_faster_whispers_chatter(
     logging.getLogger("whisper_server").debug("detail")
     logging.getLogger("faster_whisper").info("Processing audio with duration 00:01")
     assert capsys.readouterr().err == ""
-
-
-def test_noise_that_is_no_http_is_not_repeated_and_a_defect_is(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging("json", "info")
-    for error in (BadHttpMessage("secret noise"), RuntimeError("a defect")):
-        logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "a defect" in line
 
 
 def test_a_line_names_its_caller(capsys: pytest.CaptureFixture[str]) -> None:

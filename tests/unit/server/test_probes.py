@@ -1,7 +1,11 @@
 """The port for kubelet and Prometheus."""
 
+import asyncio
 import logging
+import time
+import urllib.request
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import pytest
@@ -64,7 +68,7 @@ async def test_another_path_is_not_found(probes: Probes) -> None:
 async def test_a_port_that_is_taken_is_an_error() -> None:
     application = probe_application(Lifecycle(), Metrics())
     async with serving_probes(application, "127.0.0.1", 0) as port:
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="is another server running there"):
             async with serving_probes(probe_application(Lifecycle(), Metrics()), "127.0.0.1", port):
                 pass
 
@@ -77,3 +81,36 @@ async def test_what_is_no_request_is_one_line_without_what_was_in_it(
         assert response.status == 400
     assert [(record.levelno, record.exc_info) for record in caplog.records] == [(logging.INFO, None)]
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost", "::"])
+async def test_it_listens_where_it_is_told_to(host: str) -> None:
+    async with (
+        serving_probes(probe_application(Lifecycle(), Metrics()), host, 0) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://localhost:{port}/health/live") as response,
+    ):
+        assert response.status == 200
+
+
+async def test_probes_answer_while_the_loop_of_calls_is_busy(probes: Probes) -> None:
+    base = str(probes.session._base_url)
+
+    def ask() -> int:
+        with urllib.request.urlopen(f"{base}/health/live", timeout=30) as answer:
+            return int(answer.status)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(ask).result(30) == 200, "nothing was awaited meanwhile"
+
+
+async def test_a_loop_that_is_stuck_is_not_alive(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 59)
+    assert probes.lifecycle.alive
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
+    assert not probes.lifecycle.alive
+    beating = asyncio.create_task(probes.lifecycle.beat())
+    await asyncio.sleep(0)
+    assert probes.lifecycle.alive
+    beating.cancel()

@@ -245,15 +245,6 @@ def test_a_broken_device_is_told_to_kubelet(published_artifact: Path, tmp_path: 
     assert message.message == "the model failed on device cpu, which will not work again in this process"
 
 
-async def test_the_engine_is_closed_at_the_end(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
-    life = Life(artifact, caplog, drain_delay_seconds=0)
-    life.loaded.set()
-    await life.port("grpc_port", "ready")
-    life.terminate()
-    await life.task
-    assert life.engine.closed
-
-
 async def test_probes_and_metrics_answer_while_64_callers_wait(
     artifact: Artifact, caplog: pytest.LogCaptureFixture
 ) -> None:
