@@ -4,7 +4,6 @@ Small files come from the Hub itself; large ones (Git LFS) by redirect to a sign
 Hub and CDN are two ports here. What the real client library makes of it is tested in tests/unit/loader/test_hub.py.
 """
 
-import hashlib
 import json
 import re
 import secrets
@@ -15,78 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.support.hub_content import LFS_FROM, Faults, HubFile, Repository
 from tests.support.hub_upload import answer_post, take_blob
 from tests.support.serving import Handler, serving
 
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/(?P<what>revision|tree)/(?P<revision>[^/]+))?")
 _RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
-_LFS_FROM = 100_000
 _CHUNK = 64 * 1024
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a repository."""
-
-    content: bytes
-
-    @property
-    def lfs(self) -> bool:
-        return len(self.content) >= _LFS_FROM
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def oid(self) -> str:
-        """The id that git gives it: of the content, or of the pointer that stands for it."""
-        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.content)}\n"
-        blob = pointer.encode() if self.lfs else self.content
-        return hashlib.sha1(f"blob {len(blob)}\0".encode() + blob).hexdigest()
-
-    @property
-    def etag(self) -> str:
-        return self.sha256 if self.lfs else self.oid
-
-
-@dataclass
-class Repository:
-    """A repository: its commits, where its branches and tags point, and who may read it."""
-
-    commits: dict[str, dict[str, HubFile]] = field(default_factory=dict)
-    references: dict[str, str] = field(default_factory=dict)
-    private: bool = False
-    gated: bool = False
-
-    def commit(self, files: dict[str, bytes], reference: str = "main") -> str:
-        """Add a commit that holds `files`, point `reference` to it, return its id."""
-        commit = secrets.token_hex(20)
-        self.commits[commit] = {name: HubFile(content) for name, content in files.items()}
-        self.references[reference] = commit
-        return commit
-
-    def find(self, revision: str) -> str | None:
-        commit = self.references.get(revision, revision)
-        return commit if commit in self.commits else None
-
-
-@dataclass
-class Faults:
-    """What is to go wrong, and how often yet.
-
-    Attributes:
-        break_off_after: bytes of a body after which the connection ends.
-        break_offs: how many bodies still break off.
-        unavailable: how many requests are still answered with 503.
-        tampered: names of files whose content differs from what the Hub lists.
-    """
-
-    break_off_after: int = 0
-    break_offs: int = 0
-    unavailable: int = 0
-    tampered: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -110,7 +45,7 @@ class Hub:
     faults: Faults = field(default_factory=Faults)
     requests: list[str] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
-    lfs_from: int = _LFS_FROM
+    lfs_from: int = LFS_FROM
 
     @classmethod
     @contextmanager

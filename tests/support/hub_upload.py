@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from tests.support.hub import Hub, Repository
+    from tests.support.hub import Hub
+    from tests.support.hub_content import Repository
 
 _CREATE = "/api/repos/create"
 _MODEL = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/(?P<what>branch|preupload|commit)/(?P<revision>[^/]+)")
