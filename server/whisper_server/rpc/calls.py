@@ -78,7 +78,7 @@ class Calls:
         deadline = self.live_deadline(context) if live else self.deadline(context)
         async with self._call(method, context, deadline), contextlib.aclosing(answers):
             async for answer in answers:
-                await self._send(context, answer)
+                await self.send(context, answer)
 
     def deadline(self, context: Any) -> float:
         """Return the moment, by `time.monotonic()`, after which the call's answer is worth nothing."""
@@ -103,8 +103,12 @@ class Calls:
             except DecodeError as error:
                 raise InvalidRequestError(f"a request of the stream cannot be read: {error}") from error
 
-    async def _send(self, context: Any, answer: Any) -> None:
-        """Send an answer; gRPC's flow control holds it back while the caller does not read those before."""
+    async def send(self, context: Any, answer: Any) -> None:
+        """Send an answer; gRPC's flow control holds it back while the caller does not read those before.
+
+        Raises:
+            ExpiredError: when it is held back for too long.
+        """
         limit = asyncio.timeout(self._patience.write)
         try:
             async with limit:

@@ -12,7 +12,7 @@ from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.credentials import server_credentials
 from whisper_server.rpc.health import Health
-from whisper_server.rpc.malformed import MalformedInterceptor
+from whisper_server.rpc.unary import UnaryInterceptor
 from whisper_server.security.secured import Security
 from whisper_server.settings import Settings
 
@@ -47,7 +47,7 @@ class RpcServer:
         self._certificates = security.certificates
         # The first is the outermost: who brings no token learns nothing else.
         tokens = [TokenInterceptor(security.tokens, calls)] if security.tokens else []
-        interceptors = [*tokens, MalformedInterceptor(calls)]
+        interceptors = [*tokens, UnaryInterceptor(calls)]
         self._server = grpc.aio.server(options=_options(settings), interceptors=interceptors)
         self._health = Health()
         self._names = [service.name for service in services]
