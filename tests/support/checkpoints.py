@@ -18,6 +18,8 @@ from whisper_loader.progress import LineDisplay, Meter
 
 _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 Weights = dict[str, NDArray[Any]]
+#: The last token of multilingual models' text.
+EMPTY_TOKEN = 50_256
 
 
 def copy_model(target: Path, *, without: Sequence[str] = ()) -> Path:
@@ -106,6 +108,42 @@ def make_uneven(target: Path) -> Path:
     edit_json(target / "config.json", **shape)
     edit_json(target / "generation_config.json", alignment_heads=None)
     return target
+
+
+def make_shape(target: Path, *, mels: int, decoder_layers: int, multilingual: bool) -> Path:
+    """Write a model of another shape, whose texts mean nothing: its decoder's layers and mel bands are repeated."""
+    copy_model(target, without=["model.safetensors"])
+    tensors = {name: values for name, values in noisy_weights().items() if ".decoder.layers." not in name}
+    for name, values in noisy_weights().items():
+        before, layers, rest = name.partition(".decoder.layers.")
+        if layers:
+            first, _, parameter = rest.partition(".")
+            for layer in range(int(first), decoder_layers, 2):
+                tensors[f"{before}{layers}{layer}.{parameter}"] = values
+    convolution = "model.encoder.conv1.weight"
+    tensors[convolution] = np.resize(tensors[convolution].swapaxes(0, 1), (mels, 128, 3)).swapaxes(0, 1)
+    edit_json(target / "config.json", num_mel_bins=mels, decoder_layers=decoder_layers)
+    edit_json(target / "preprocessor_config.json", feature_size=mels)
+    if not multilingual:
+        _make_english(target, tensors)
+    save_safetensors(target / "model.safetensors", tensors, "float32")
+    return target
+
+
+def _make_english(target: Path, tensors: Weights) -> None:
+    """Take away the empty token, which models that know English only do not have: by it CTranslate2 tells them."""
+    embedding = "model.decoder.embed_tokens.weight"
+    tensors[embedding] = np.delete(tensors[embedding], EMPTY_TOKEN, axis=0)
+    tokenizer = json.loads((target / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"].pop("", None)
+    tokenizer["added_tokens"] = [
+        {**token, "id": token["id"] - 1} for token in tokenizer["added_tokens"] if token["id"] > EMPTY_TOKEN
+    ]
+    (target / "tokenizer.json").write_text(json.dumps(tokenizer))
+    ends = {"bos_token_id": 50_256, "eos_token_id": 50_256, "pad_token_id": 50_256, "decoder_start_token_id": 50_257}
+    edit_json(target / "config.json", vocab_size=51_864, begin_suppress_tokens=[220, 50_256], **ends)
+    english = {"is_multilingual": False, "lang_to_id": None, "task_to_id": None}
+    edit_json(target / "generation_config.json", begin_suppress_tokens=[220, 50_256], **english, **ends)
 
 
 def make_sharded(target: Path, shards: int) -> Path:

@@ -55,3 +55,24 @@ def test_a_containers_cpu_limit_counts(
     if limit is not None:
         (tmp_path / "cpu.max").write_text(limit + "\n")
     assert devices.usable_cpus(tmp_path / "cpu.max") == cpus
+
+
+@pytest.mark.parametrize(
+    ("said", "explained"),
+    [
+        ("CUDA failed with error out of memory", "there is not enough memory: choose a smaller compute type"),
+        ("std::bad_alloc", "there is not enough memory: choose a smaller compute type"),
+        ("Library libcublas.so.12 is not found or cannot be loaded", "cuBLAS 12 is missing"),
+        ("CUDA driver version is insufficient for CUDA runtime version", "the machine's NVIDIA driver is too old"),
+        ("CUDA failed with error no CUDA-capable device is detected", "no GPU is visible here"),
+        ("Unable to open file\n 'model.bin'", "Unable to open file 'model.bin'"),
+    ],
+)
+def test_trouble_at_start_is_explained_in_one_sentence(said: str, explained: str) -> None:
+    told = devices.explain(RuntimeError(said))
+    assert told.startswith(explained)
+    assert "\n" not in told
+
+
+def test_an_error_without_a_text_is_told_by_its_name() -> None:
+    assert devices.explain(MemoryError()) == "MemoryError"

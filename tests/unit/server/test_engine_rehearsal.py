@@ -1,0 +1,51 @@
+"""The largest batch is run before the first request, on a device that may have no room for it."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.unit.server.engines import model
+from whisper_server.engine.interface import EngineError
+from whisper_server.engine.loading import LoadedModel
+from whisper_server.engine.payloads import Payload, Result
+from whisper_server.engine.rehearsal import rehearse
+from whisper_server.engine.runner import WhisperRunner, as_runner_error
+
+__all__ = ["model"]
+
+
+class SmallDevice(WhisperRunner):
+    """A device with room for few windows, that says so as CUDA does.
+
+    Attributes:
+        tried: sizes of the batches that it was given.
+    """
+
+    def __init__(self, model: LoadedModel, room: int, says: str = "CUDA failed with error out of memory") -> None:
+        super().__init__(model.whisper, model.vocabulary)
+        self._room = room
+        self._says = says
+        self.tried: list[int] = []
+
+    def run(self, payloads: Sequence[Payload]) -> Sequence[Result]:
+        self.tried.append(len(payloads))
+        if len(payloads) > self._room:
+            raise as_runner_error(RuntimeError(self._says))
+        return super().run(payloads[:1])
+
+
+def test_a_batch_for_which_there_is_no_room_is_halved(model: LoadedModel) -> None:
+    device = SmallDevice(model, room=5)
+    assert rehearse(model, device, 16, word_times=True) == 4
+    assert device.tried == [16, 8, 4]
+
+
+def test_a_device_without_room_for_one_window_cannot_be_used(model: LoadedModel) -> None:
+    with pytest.raises(EngineError, match="the model cannot run on cpu: there is not enough memory: choose a smaller"):
+        rehearse(model, SmallDevice(model, room=0), 4, word_times=True)
+
+
+def test_a_device_that_does_not_work_is_said_in_a_sentence(model: LoadedModel) -> None:
+    says = "Library libcublas.so.12 is not found or cannot be loaded"
+    with pytest.raises(EngineError, match=r"the model cannot run on cpu: cuBLAS 12 is missing: .* \(Library libcublas"):
+        rehearse(model, SmallDevice(model, room=0, says=says), 4, word_times=False)
