@@ -1,7 +1,6 @@
 """What every gRPC server is expected to have: health, reflection, connection management, an orderly end."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -10,7 +9,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.unit.server.conftest import MODEL, Serve, Served, loopback_settings, recognize_request, serving
-from tests.unit.server.fakes import HELLO
 from tests.unit.server.waiting import until
 from whisper_server.rpc import riva, transcription
 
@@ -122,80 +120,3 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence(unused_tcp_port: int) 
         with pytest.raises(OSError, match="is another server running there"):
             async with serving(MODEL, settings):
                 pass
-
-
-@pytest.mark.parametrize("method", ["Recognize", "GetRivaSpeechRecognitionConfig"])
-async def test_bytes_that_are_no_message_are_the_callers_mistake(
-    served: Served, method: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    call = served.channel.unary_unary(f"/nvidia.riva.asr.RivaSpeechRecognition/{method}")(b"\xff\xff")
-    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert await call.details() == "the request is no message of this method: it cannot be parsed"
-    assert served.metric("whisper_server_requests_total", method=method, code="INVALID_ARGUMENT") == 1
-    assert not [record for record in caplog.records if record.levelname == "ERROR"]
-
-
-async def test_a_unary_call_whose_message_does_not_come_is_ended_at_its_deadline(serve: Serve) -> None:
-    served = await serve(default_deadline_seconds=1)
-    call = served.channel.stream_unary("/nvidia.riva.asr.RivaSpeechRecognition/Recognize")()
-    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert served.metric("whisper_server_requests_total", method="Recognize", code="DEADLINE_EXCEEDED") == 1
-
-
-async def test_a_unary_call_without_a_message_is_refused(served: Served) -> None:
-    call = served.channel.stream_unary("/nvidia.riva.asr.RivaSpeechRecognition/Recognize")()
-    await call.done_writing()
-    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert await call.details() == "the call ended before its request came"
-
-
-async def test_a_unary_answer_that_is_not_read_is_given_up(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "whisper_server")
-    served = await serve(write_timeout_seconds=1)
-    long = replace(HELLO.segments[0], text="word " * 4_000_000, words=())
-    served.engine.answer = replace(HELLO, segments=(long,))
-    options = (("grpc.http2.lookahead_bytes", 0), ("grpc.http2.bdp_probe", 0), ("grpc.max_receive_message_length", -1))
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{served.port}", options) as channel:
-        method = channel.unary_stream("/nvidia.riva.asr.RivaSpeechRecognition/Recognize")
-        call = method(recognize_request().SerializeToString())
-        await until(lambda: "a call is given up: the answers were not read for 1 s" in caplog.text)
-        call.cancel()
-
-
-async def test_more_metadata_than_allowed_is_refused(serve: Serve) -> None:
-    served = await serve(max_metadata_bytes=1_024)
-    call = served.stub.Recognize(recognize_request(), metadata=(("x-long", "x" * 2_000),))
-    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert served.engine.requests == []
-    assert (await served.recognize()).results
-
-
-async def test_one_connection_more_than_allowed_is_closed(serve: Serve) -> None:
-    served = await serve(grpc_max_connections=1)
-    assert (await served.recognize()).results
-    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    assert await asyncio.wait_for(reader.read(1), 20) == b""
-    writer.close()
-    assert (await served.recognize()).results
-
-
-async def test_one_call_more_than_a_connection_may_have_waits_for_its_turn(serve: Serve) -> None:
-    served = await serve(grpc_max_concurrent_streams=1)
-    await served.recognize()
-    served.engine.gate.clear()
-    first = asyncio.create_task(served.recognize())
-    await until(lambda: len(served.engine.requests) == 2)
-    second = asyncio.create_task(served.recognize())
-    await asyncio.sleep(0.1)
-    assert len(served.engine.requests) == 2
-    served.engine.gate.set()
-    assert (await first).results
-    assert (await second).results
-
-
-async def test_a_call_that_outlasts_the_grace_of_an_old_connection_is_cut_off(serve: Serve) -> None:
-    served = await serve(max_connection_age_seconds=1, max_connection_age_grace_seconds=1)
-    served.engine.gate.clear()
-    call = served.stub.Recognize(recognize_request())
-    assert await call.code() is grpc.StatusCode.UNAVAILABLE
-    await until(lambda: served.engine.given_up == 1)
