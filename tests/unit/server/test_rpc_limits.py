@@ -119,3 +119,16 @@ async def test_a_call_that_outlasts_the_grace_of_an_old_connection_is_cut_off(se
     call = served.stub.Recognize(recognize_request())
     assert await call.code() is grpc.StatusCode.UNAVAILABLE
     await until(lambda: served.engine.given_up == 1)
+
+
+@pytest.mark.parametrize("field", ["language_code", "model", "beam_size", "source_language", "target_language"])
+async def test_a_refusal_repeats_little_of_what_was_sent(
+    served: Served, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    caplog.set_level("INFO", "whisper_server")
+    long = "long " * 40_000
+    config = {field: long} if field in ("language_code", "model") else {"custom_configuration": {field: long}}
+    code, details = await served.refusal(**config)
+    assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
+    assert len(details) < 2_000
+    assert len(caplog.text) < 4_000
