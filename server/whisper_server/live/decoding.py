@@ -29,7 +29,10 @@ class UtteranceDecoder:
 
         It is let in whatever waits already: the client was let in before, and a stream has one final at a time.
         """
-        heard = await self._engine.hear(self._request(samples, start, self._in_language(), RowClass.FINAL))
+        return await self._engine.hear(self._request(samples, start, self._in_language(), RowClass.FINAL))
+
+    def in_its_language(self, heard: Transcription) -> Transcription:
+        """Take a final for told: the first one that says something fixes the language, the others are in it."""
         if self._language is not None:
             return dataclasses.replace(heard, language=self._language)
         if heard.segments and not self._instructions.multilingual:

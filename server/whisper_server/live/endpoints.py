@@ -72,6 +72,11 @@ class EndpointDetector:
         return 0.0 if self._edge is None else (self._steps - self._edge) / self._stop_steps
 
     @property
+    def padded(self) -> bool:
+        """Whether the utterance has all that belongs to it, if it is not going on."""
+        return self._edge is not None and self._steps - self._edge >= _PAD_STEPS
+
+    @property
     def needed_from(self) -> int:
         """Return the first sample that the next utterance may still begin with, while none runs."""
         return self._padded_start(self._steps if self._edge is None else self._edge)

@@ -5,6 +5,7 @@ from whisper_server.live.agreement import LocalAgreement
 from whisper_server.live.buffers import Tape
 from whisper_server.live.cutting import Stretch, choose_cut
 from whisper_server.live.decoding import UtteranceDecoder
+from whisper_server.live.early import EarlyFinal
 from whisper_server.live.endpoints import Begin, End, EndpointDetector
 from whisper_server.live.interface import Final, Interim, LiveOptions
 from whisper_server.live.partials import LEAST_SECONDS, Partials
@@ -17,8 +18,8 @@ _CUT_NOTICES = (3 * SAMPLE_RATE, SAMPLE_RATE)
 _CUT_PATIENCE_SECONDS = 1.0
 #: A partial hears so much more than the one before, where the audio comes slower or faster than the time passes.
 _LEAST_NEW = round(LEAST_SECONDS * SAMPLE_RATE)
-#: No partial begins when so much of the silence that ends an utterance has passed: the final is near.
-_ENDING = 0.5
+#: No partial begins when so much of the silence that ends an utterance has passed: the model is left to the final.
+_ENDING = 0.25
 
 
 class Listener:
@@ -29,6 +30,7 @@ class Listener:
 
     def __init__(self, decoder: UtteranceDecoder, partials: Partials, options: LiveOptions) -> None:
         self._decoder = decoder
+        self._early = EarlyFinal(decoder)
         self._partials = partials
         self._interims = options.interim_results
         self._least_speech = options.endpointing.start_history_ms * SAMPLE_RATE // 1000
@@ -64,10 +66,33 @@ class Listener:
             end = End(self._tape.end, end.speech)
         return await self._end(self._utterance, end)
 
-    def begin_partial(self) -> None:
-        """Begin a partial transcript of the running utterance, if it is time for one."""
+    async def work_ahead(self) -> None:
+        """Begin what the running utterance will need: its final if it seems to end, or a partial transcript."""
         utterance = self._utterance
-        if utterance is not None and self._partials.possible and self._wants_partial(utterance):
+        if utterance is None:
+            return
+        span = (utterance.start, self._detector.ending.at)
+        if not self._early.is_of(span):
+            await self._early.drop()
+            if self._seems_to_end(utterance):
+                await self._partials.drop()
+                self._early.begin(self._tape.cut(*span), span)
+        self._begin_partial(utterance)
+
+    async def close(self) -> None:
+        """End all that is being made."""
+        await self._early.drop()
+        await self._partials.drop()
+
+    def _seems_to_end(self, utterance: Utterance) -> bool:
+        return self._detector.padded and self._has_speech(utterance, self._detector.ending) and not self._decoder.busy
+
+    def _has_speech(self, utterance: Utterance, end: End) -> bool:
+        # What a cut has left may be nothing but the silence behind the last word.
+        return end.speech - utterance.start >= self._least_speech
+
+    def _begin_partial(self, utterance: Utterance) -> None:
+        if self._partials.possible and self._wants_partial(utterance):
             utterance.transcribed = self._tape.end
             samples = self._tape.cut(utterance.start, self._tape.end)
             near_cut = len(samples) >= self._longest - _CUT_NOTICES[0]
@@ -95,8 +120,7 @@ class Listener:
         """Return the final of an utterance; None when there is nothing to tell."""
         self._utterance = None
         await self._partials.drop()
-        # What a cut has left may be nothing but the silence behind the last word.
-        if end.speech - utterance.start < self._least_speech:
+        if not self._has_speech(utterance, end):
             return None
         return await self._final(utterance, end.at)
 
@@ -111,7 +135,10 @@ class Listener:
         return await self._final(utterance, cut.at)
 
     async def _final(self, utterance: Utterance, end: int) -> Final | None:
-        heard = await self._decoder.final(self._tape.cut(utterance.start, end), utterance.start)
+        heard = await self._early.take((utterance.start, end))
+        if heard is None:
+            heard = await self._decoder.final(self._tape.cut(utterance.start, end), utterance.start)
+        heard = self._decoder.in_its_language(heard)
         if not heard.segments and not utterance.told:
             return None
         return Final(heard.segments, heard.language, self._heard_seconds)

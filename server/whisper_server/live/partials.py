@@ -6,6 +6,7 @@ from collections.abc import Callable
 from whisper_server.audio.samples import Samples
 from whisper_server.engine.interface import Transcription
 from whisper_server.live.decoding import UtteranceDecoder
+from whisper_server.live.early import end
 
 #: The least time between the beginnings of two partials.
 LEAST_SECONDS = 0.5
@@ -63,7 +64,4 @@ class Partials:
         """Have none, whatever it would say."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # Seen, and of no interest: what matters meets the final too.
+            await end(task)

@@ -83,13 +83,13 @@ async def listen(
             for probability in await asyncio.to_thread(speech.push, samples):
                 if (final := await listener.step(probability)) is not None:
                     yield final
-            listener.begin_partial()
+            await listener.work_ahead()
         await reading
         if (final := await listener.finish()) is not None:
             yield final
     finally:
         await _end(taking, reading)
-        await partials.drop()
+        await listener.close()
 
 
 async def _end(*tasks: "asyncio.Task[Any]") -> None:

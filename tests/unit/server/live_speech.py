@@ -134,6 +134,7 @@ class ScriptedEngine(FakeEngine):
         partial_seconds: of audio have to come before a partial is answered.
         asked: when each window was asked for, by the same clock.
         language: that it finds.
+        languages: those that it finds before, one in a window.
         deaf_windows: in how many more windows it takes nothing for speech.
         partials_error: raised in place of partials.
         time_error: by how many seconds word times may be wrong.
@@ -146,6 +147,7 @@ class ScriptedEngine(FakeEngine):
         self.partial_seconds = 0.0
         self.asked: list[float] = []
         self.language = ENGLISH
+        self.languages: list[LanguageFound] = []
         self.deaf_windows = 0
         self.partials_error: Exception | None = None
         self.time_error = 0.0
@@ -161,7 +163,8 @@ class ScriptedEngine(FakeEngine):
             await self._until(began + self.partial_seconds)
         await self._turn()
         given = request.instructions.language
-        language = self.language if given is None else LanguageFound(given)
+        found = self.languages.pop(0) if self.languages else self.language
+        language = found if given is None else LanguageFound(given)
         return Transcription(language, self._segments(request))
 
     def of_class(self, row_class: RowClass) -> list[WindowRequest]:

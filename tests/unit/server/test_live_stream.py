@@ -95,6 +95,45 @@ async def test_a_final_comes_as_soon_as_the_silence_is_long_enough() -> None:
     assert 0.8 <= first.audio_seconds - speech_ends <= 0.8 + 0.2
 
 
+async def test_a_final_is_begun_before_its_silence_is_over_and_made_once() -> None:
+    stream = Stream(options=FINALS)
+    await stream.all()
+    asked = stream.engine.asked
+    ends = [TALK.words[last].end / SAMPLE_RATE for last in (3, 9, 12)]
+    assert len(asked) == 3
+    assert all(0.4 <= begun - end <= 0.65 for begun, end in zip(asked, ends, strict=True))
+
+
+async def test_a_final_is_begun_late_while_the_model_has_no_room() -> None:
+    stream = Stream(options=FINALS)
+    stream.engine.is_full = True
+    await stream.all()
+    assert stream.engine.asked[0] - TALK.words[3].end / SAMPLE_RATE >= 0.8
+
+
+async def test_a_final_begun_too_early_is_thrown_away() -> None:
+    script = Script.of(4, 6, pause_seconds=0.6)
+    stream = Stream(script, FINALS)
+    (final,) = finals(await stream.all())
+    assert text(final) == script.text
+    assert len(stream.engine.windows) >= 2
+
+
+async def test_a_final_that_is_thrown_away_fixes_no_language() -> None:
+    stream = Stream(Script.of(4, 6, pause_seconds=0.6), FINALS)
+    stream.engine.languages = [LanguageFound("ko"), LanguageFound("en")]
+    (final,) = finals(await stream.all())
+    assert final.language.language == "en"
+
+
+async def test_no_more_is_made_when_speech_goes_on_after_a_failed_early_final() -> None:
+    stream = Stream(Script.of(4, 6, pause_seconds=0.6), FINALS)
+    stream.engine.error = RowExpiredError("too late")
+    with pytest.raises(RowExpiredError):
+        await stream.all()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_interims_tell_the_utterance_so_far_and_the_final_ends_it() -> None:
     updates = await Stream().all()
     ends = [place for place, update in enumerate(updates) if isinstance(update, Final)]
