@@ -33,7 +33,7 @@ class Screen:
                 desc=name[-40:],
                 file=self._stream,
                 leave=False,
-                bar_format="{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]",
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             )
 
     def progress(self, share: float, words: str) -> None:

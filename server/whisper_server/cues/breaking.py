@@ -7,7 +7,7 @@ from enum import IntEnum
 from itertools import accumulate
 
 from whisper_server.cues.atoms import LINE_COLUMNS, Atom
-from whisper_server.cues.scripts import CLAUSE_ENDS, SENTENCE_ENDS, last_letter, width
+from whisper_server.cues.scripts import ends_clause, ends_sentence, width
 
 #: How long a cue is shown at most, and how many lines it has.
 CUE_MILLISECONDS = 7_000
@@ -124,12 +124,12 @@ def _cheapest(run: _Run) -> list[tuple[int, int]]:
 def _break_after(atoms: Sequence[Atom], place: int) -> Break:
     if place + 1 == len(atoms):
         return Break.SENTENCE
-    letter = last_letter(atoms[place].text)
-    if letter in SENTENCE_ENDS:
+    text = atoms[place].text
+    if ends_sentence(text):
         return Break.SENTENCE
     if _pause_after(atoms, place) >= _PAUSE_MILLISECONDS:
         return Break.PAUSE
-    if letter in CLAUSE_ENDS:
+    if ends_clause(text):
         return Break.CLAUSE
     return Break.INSIDE if atoms[place + 1].inside else Break.WORD
 

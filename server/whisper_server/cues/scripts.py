@@ -14,8 +14,10 @@ _CLOSING = frozenset({"Pe", "Pf", "Po", "Lm"})
 _OPENING = frozenset({"Ps", "Pi"})
 _OPENING_MARKS = frozenset("¿¡")
 
-SENTENCE_ENDS = frozenset(".!?…。！？｡؟।۔።")  # noqa: RUF001
-CLAUSE_ENDS = frozenset(",;:，、；：､،؛–—")  # noqa: RUF001
+_SENTENCE_ENDS = frozenset(".!?…。！？｡؟।۔።")  # noqa: RUF001
+_CLAUSE_ENDS = frozenset(",;:，、；：､،؛–—")  # noqa: RUF001
+#: Of English, before names; a single letter with a point is taken for an initial in any language.
+_TITLES = frozenset({"Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St."})
 _CLOSERS = "\"'”’»)]}」』）】〉》〕］｝"  # noqa: RUF001
 
 
@@ -39,7 +41,18 @@ def is_mark(character: str) -> bool:
     return unicodedata.category(character) in _MARKS
 
 
-def last_letter(text: str) -> str:
+def ends_sentence(text: str) -> bool:
+    """Tell whether a sentence ends with the word `text`, as far as that shows."""
+    initial = len(text) == len("J.") and text[0].isupper()
+    return _last_letter(text) in _SENTENCE_ENDS and text not in _TITLES and not initial
+
+
+def ends_clause(text: str) -> bool:
+    """Tell whether a clause ends with the word `text`."""
+    return _last_letter(text) in _CLAUSE_ENDS
+
+
+def _last_letter(text: str) -> str:
     """Return the last character of `text`, closing quotes and brackets left out."""
     return (text.rstrip(_CLOSERS) or text)[-1:]
 

@@ -317,7 +317,7 @@ def test_a_bar_is_drawn_on_a_terminal_only() -> None:
         screen.clear()
         drawn[stream.isatty()] = stream.getvalue()
     assert "talk.wav  25%|" in drawn[True]
-    assert "50% sent" in drawn[True]
+    assert ", 50% sent" in drawn[True]
     assert "\r\x1b[Kso far\r\x1b[K" in drawn[True]
     assert drawn[False] == ""
 

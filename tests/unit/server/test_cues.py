@@ -19,7 +19,7 @@ from tests.unit.server.fakes import ENGLISH, HELLO, SILENCE
 from whisper_server.cues.atoms import LINE_COLUMNS, atoms_of
 from whisper_server.cues.breaking import CUE_LINES, CUE_MILLISECONDS, Cue, cues_of
 from whisper_server.cues.render import render
-from whisper_server.cues.scripts import width
+from whisper_server.cues.scripts import ends_sentence, width
 from whisper_server.cues.writers import Format, clock_time, writer_of
 from whisper_server.engine.interface import Segment, Transcription, Word
 
@@ -157,6 +157,14 @@ def test_cues_end_with_sentences() -> None:
         "This is the first of two\nsentences that are said.",
         "And here is another one,\nwhich is also rather long.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "ends"),
+    [("end.", True), ('end."', True), ("。", True), ("why?", True), ("Dr.", False), ("J.", False), ("end,", False)],
+)
+def test_titles_and_initials_end_no_sentence(word: str, ends: bool) -> None:  # noqa: FBT001
+    assert ends_sentence(word) is ends
 
 
 def test_short_sentences_share_a_cue_and_it_is_broken_between_them() -> None:
