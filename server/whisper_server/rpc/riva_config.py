@@ -112,13 +112,13 @@ def _read_language(config: Any, custom: Custom, model: ServedModel) -> str | Non
     language = whisper_language(config.language_code, model.languages)
     source = whisper_language(custom.source_language, model.languages)
     if language is not None and source is not None and language != source:
-        raise InvalidRequestError(f"source_language: {source[:40]!r} is not language_code, {language[:40]!r}")
+        raise InvalidRequestError(f"source_language: {source!r} is not language_code, {language!r}")
     spoken = language or source
     target = whisper_language(custom.target_language, model.languages)
     translates = custom.instructions.task is Task.TRANSLATE
     if target is not None and target != ("en" if translates else spoken or target):
         what = "Whisper translates into English only" if translates else "send task translate too"
-        raise InvalidRequestError(f"target_language: {target[:40]!r}: {what}")
+        raise InvalidRequestError(f"target_language: {target!r}: {what}")
     return spoken
 
 

@@ -120,3 +120,13 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence(unused_tcp_port: int) 
         with pytest.raises(OSError, match="is another server running there"):
             async with serving(MODEL, settings):
                 pass
+
+
+async def test_a_recording_is_counted_with_its_length_and_how_fast_it_was(served: Served) -> None:
+    await served.recognize()
+    assert served.metric("whisper_server_audio_seconds_total") == 2
+    assert served.metric("whisper_server_real_time_factor_count") == 1
+    assert served.metric("whisper_server_request_seconds_count", method="Recognize") == 1
+    with pytest.raises(grpc.aio.AioRpcError):
+        await served.recognize(b"no audio")
+    assert served.metric("whisper_server_real_time_factor_count") == 1

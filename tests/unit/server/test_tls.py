@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
@@ -23,6 +24,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 from tests.cluster import certificates
 from tests.cluster.certificates import LIFETIME, Authority, KeyPair
 from tests.unit.server.conftest import Serve, recognize_request
+from tests.unit.server.http_server import serving_http
 from whisper_server.metrics import Metrics
 from whisper_server.security.certificates import CertificateFiles, Certificates
 from whisper_server.security.mounted import MountedFileError
@@ -53,7 +55,7 @@ def mount(folder: Path, pair: KeyPair, clients: Authority | None = None) -> Cert
     return files
 
 
-def settings_of(files: CertificateFiles) -> dict[str, Path | None]:
+def settings_of(files: CertificateFiles) -> dict[str, Any]:
     return {
         "tls_certificate_file": files.certificate,
         "tls_key_file": files.key,
@@ -176,6 +178,20 @@ async def test_http_asks_for_the_same_certificates_and_follows_their_changes(
         await website.get(stranger, company.issue("client"))
     with pytest.raises(aiohttp.ClientError):
         await website.get(company, company.issue("client"))
+
+
+async def test_openais_endpoints_speak_tls_and_nothing_else(
+    tmp_path: Path, company: Authority, stranger: Authority
+) -> None:
+    files = mount(tmp_path / "tls", company.issue("server", addresses=[HOST]))
+    async with serving_http(**settings_of(files)) as served:
+        address = f"{HOST}:{served.port}/v1/models"
+        trusting = ssl.create_default_context(cafile=company.certificate)
+        async with served.session.get(f"https://{address}", ssl=trusting) as answer:
+            assert answer.status == 200
+        for url in (f"https://{address}", f"http://{address}"):
+            with pytest.raises(aiohttp.ClientError):
+                await served.session.get(url, ssl=ssl.create_default_context(cafile=stranger.certificate))
 
 
 def expiry(metrics: Metrics) -> float:
