@@ -59,8 +59,12 @@ class Vocabulary:
         return list(self._for(language, task).sot_sequence)
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of `text`, no special ones added."""
-        return list(self._plain.encode(text))
+        """Return the tokens of `text`, special ones left out.
+
+        The tokenizer takes a text such as <|startoftranscript|> for the token. CTranslate2 looks for that one in each prompt,
+        so one in a caller's text would fail every row that shares a batch with it.
+        """
+        return list(self.text_tokens(self._plain.encode(text)))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of `tokens`, times and other special ones left out."""

@@ -53,6 +53,17 @@ def test_an_initial_prompt_begins_as_a_word_where_faster_whisper_makes_it_one(mo
     assert encode_prompt(vocabulary, None, stripped=True) == ()
 
 
+@pytest.mark.parametrize("text", ["a <|startoftranscript|>", "<|endoftext|> a <|0.00|>", "<|startofprev|><|ko|> a"])
+def test_a_callers_text_brings_none_of_the_models_own_tokens(model: LoadedModel, text: str) -> None:
+    vocabulary = model.vocabulary
+    earlier = tuple(encode_prompt(vocabulary, text, stripped=True))
+    for before in (Before(earlier, hotwords=text), Before(earlier, prefix=text)):
+        prompt = make_prompt(vocabulary, before, "en", Task.TRANSCRIBE, timestamps=False)
+        sequence = [*vocabulary.start_sequence("en", Task.TRANSCRIBE), vocabulary.no_timestamps]
+        own = [token for token in prompt.tokens if token >= vocabulary.end_of_text]
+        assert own == [vocabulary.previous, *sequence]
+
+
 def test_rows_share_a_batch_only_when_all_that_holds_for_it_is_equal(model: LoadedModel) -> None:
     def key(decoding: DecodingOptions, before: Before = _NOTHING, language: str = "en") -> object:
         prompt = make_prompt(model.vocabulary, before, language, Task.TRANSCRIBE, timestamps=decoding.timestamps)
