@@ -61,8 +61,8 @@ class Vocabulary:
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text`, special ones left out.
 
-        The tokenizer takes a text such as <|startoftranscript|> for the token. CTranslate2 looks for that one in each prompt,
-        so one in a caller's text would fail every row that shares a batch with it.
+        The tokenizer takes a text such as <|startoftranscript|> for the token. CTranslate2 looks for that one in each
+        prompt, so one in a caller's text would fail every row that shares a batch with it.
         """
         return list(self.text_tokens(self._plain.encode(text)))
 
