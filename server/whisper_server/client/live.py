@@ -8,6 +8,7 @@ from whisper_server.client.outgoing import Outgoing
 from whisper_server.client.screen import Screen
 from whisper_server.client.sources import Source
 from whisper_server.client.uploads import OpenDocument
+from whisper_server.cues.atoms import printable
 from whisper_server.cues.writers import Format, writer_of
 
 
@@ -78,7 +79,7 @@ class Utterances:
         if response.HasField("summary"):
             yield self._writer.finish(response.summary.audio_seconds)
         elif self._form is Format.TXT:
-            text = "".join(segment.text for segment in response.final.segments).strip()
+            text = printable("".join(segment.text for segment in response.final.segments)).strip()
             yield f"{text}\n" if text else ""
         else:
             yield from map(self._writer.write, response.final.segments)

@@ -7,12 +7,14 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from whisper_server.cues.atoms import printable
+
 #: Goes back to the line's beginning and clears it (ECMA-48).
 _CLEAR = "\r\x1b[K"
 
 
 class Screen:
-    """Standard error, as a person sees it."""
+    """Standard error, as a person sees it; nothing that a server says can command the terminal."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -23,7 +25,7 @@ class Screen:
     def say(self, text: str) -> None:
         """Write a line that stays."""
         self.clear()
-        print(f"whisper-client: {text}", file=self._stream, flush=True)
+        print(f"whisper-client: {printable(text)}", file=self._stream, flush=True)
 
     def begin(self, name: str) -> None:
         """Draw a bar for one file."""
@@ -52,7 +54,7 @@ class Screen:
     def interim(self, text: str) -> None:
         """Show what an utterance says so far, in place of what was shown before: its last words, on one line."""
         if self._interactive:
-            self._stream.write(_CLEAR + fitting_tail(text.strip(), shutil.get_terminal_size().columns - 1))
+            self._stream.write(_CLEAR + fitting_tail(printable(text).strip(), shutil.get_terminal_size().columns - 1))
             self._stream.flush()
             self._dirty = True
 

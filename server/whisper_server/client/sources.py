@@ -77,7 +77,7 @@ class Source:
             yield from self.chunks()
             return
         pace = _SAMPLE_BYTES * rate * channels if rate else bytes_per_second(self)
-        size, began, sent = max(1, round(pace * STREAM_SECONDS)), time.monotonic(), 0
+        size, began, sent = min(max(1, round(pace * STREAM_SECONDS)), CHUNK_BYTES), time.monotonic(), 0
         for chunk in self.chunks(size):
             time.sleep(max(0.0, began + sent / pace - time.monotonic()))
             sent += len(chunk)

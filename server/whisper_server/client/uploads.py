@@ -9,6 +9,7 @@ from whisper_server.client.documents import Document
 from whisper_server.client.outgoing import Outgoing
 from whisper_server.client.screen import Screen
 from whisper_server.client.sources import Source
+from whisper_server.cues.atoms import printable
 
 #: Makes the place for a recording's text; entered anew with each try.
 OpenDocument = Callable[[], AbstractContextManager[Document]]
@@ -58,7 +59,7 @@ def pieces(response: pb.TranscribeResponse) -> Iterator[str]:
     if response.HasField("text"):
         yield response.text
     for word in response.segment.words:
-        yield f"{word.start:.3f}\t{word.end:.3f}\t{word.probability:.3f}\t{word.text.strip()}\n"
+        yield f"{word.start:.3f}\t{word.end:.3f}\t{word.probability:.3f}\t{printable(word.text).strip()}\n"
 
 
 def progress_of(progress: pb.Progress, sent: int, size: int | None) -> tuple[float, str]:

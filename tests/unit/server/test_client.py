@@ -322,6 +322,14 @@ def test_a_bar_is_drawn_on_a_terminal_only() -> None:
     assert drawn[False] == ""
 
 
+def test_nothing_that_a_server_says_commands_the_terminal() -> None:
+    stream = Terminal()
+    screen = Screen(stream)
+    screen.say("no \x1b[31m model\nhere")
+    screen.interim("so \x07far")
+    assert stream.getvalue() == "whisper-client: no [31m model here\n\r\x1b[Kso far"
+
+
 def test_an_interim_shows_its_last_words_on_one_line() -> None:
     assert fitting_tail("one two three", 20) == "one two three"
     assert fitting_tail("one two three", 5) == "three"

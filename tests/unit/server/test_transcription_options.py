@@ -1,11 +1,14 @@
 """Every option of our own protocol reaches the engine; every wrong value is refused by its name."""
 
+import inspect
 import math
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from faster_whisper import WhisperModel
 
 from tests.unit.server.conftest import ENGLISH_ONLY, Serve, Served
 from tests.unit.server.own_client import OwnClient, refused
@@ -87,6 +90,34 @@ def test_every_option_of_the_engine_has_a_field_and_every_field_an_option() -> N
         *({field.name for field in fields(Instructions)} - {"plan", "context"}),
         *(field.name for field in fields(Context)),
     }
+
+
+#: faster-whisper's names of what has another one here, or stands elsewhere in the request.
+RENAMED = {
+    "temperature": "temperatures",
+    "without_timestamps": "timestamps",
+    "word_timestamps": "word_times",
+    "vad_filter": "vad",
+    "vad_parameters": "vad",
+}
+#: What is of no use, or is about the process and not about the speech.
+LEFT_OUT = {
+    "chunk_length",
+    "clip_timestamps",
+    "prepend_punctuations",
+    "append_punctuations",
+    "language_detection_threshold",
+    "language_detection_segments",
+}
+
+
+def test_every_option_of_faster_whisper_has_a_field_or_is_told_to_be_left_out() -> None:
+    theirs = set(inspect.signature(WhisperModel.transcribe).parameters) - {"self", "audio", "log_progress"}
+    ours = {field.name for message in (pb.SpeechOptions, pb.DecodingOptions) for field in message.DESCRIPTOR.fields}
+    assert {RENAMED.get(name, name) for name in theirs - LEFT_OUT} <= ours
+    page = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
+    left_out = page.split("Of faster-whisper's options these are left out:")[1].split("\n- ")[0]
+    assert {name for name in LEFT_OUT if f"`{name}`" in left_out} == LEFT_OUT <= theirs
 
 
 @pytest.mark.parametrize(("name", "value"), DECODING.items())
