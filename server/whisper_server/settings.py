@@ -59,8 +59,12 @@ class Settings:
         int, Setting(whole_number(0, 256), "windows of speech in a batch; 0: what is best on the device")
     ] = 0
     max_batch_ms: Annotated[
-        int, Setting(whole_number(1, 3_600_000), "predicted time of a batch with windows of long recordings, at most")
-    ] = 1_000
+        int,
+        Setting(
+            whole_number(0, 3_600_000),
+            "predicted time of a batch with windows of long recordings, at most; 0: what is best on the device",
+        ),
+    ] = 0
     max_delay_ms: Annotated[
         int, Setting(whole_number(0, 10_000), "time that a window waits for company, never while the device is idle")
     ] = 5

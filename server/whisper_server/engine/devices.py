@@ -13,6 +13,8 @@ from whisper_server.engine.interface import EngineError
 _ALWAYS_POSSIBLE = ("default", "auto")
 #: Windows in a batch from which larger ones bring no more.
 _BEST_BATCH = {"cpu": 8, "cuda": 16}
+#: A CPU needs so long for a batch that is large enough to be worth it.
+_BEST_BATCH_MS = {"cpu": 3000.0, "cuda": 1000.0}
 #: What stands in errors of CUDA, its libraries and of memory, and what to do about it; the first that fits counts.
 _ADVICE = (
     ("out of memory", "there is not enough memory: choose a smaller compute type, a smaller model or a larger device"),
@@ -70,8 +72,13 @@ def usable_cpus(cgroup_cpu: Path = _CGROUP_CPU) -> int:
 
 
 def default_max_batch(device: str) -> int:
-    """Return how many windows one run of the model takes best, as found by trials (benchmarks/serve.py)."""
+    """Return how many windows one run of the model takes best, as found by trials."""
     return _BEST_BATCH[device]
+
+
+def default_max_batch_ms(device: str) -> float:
+    """Return how long a batch with windows of long recordings may take: others wait so long for it at most."""
+    return _BEST_BATCH_MS[device]
 
 
 def explain(error: Exception) -> str:

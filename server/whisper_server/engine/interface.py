@@ -82,7 +82,7 @@ class Segment:
         no_speech_probability: that nothing was said in the window of the segment, as the model sees it.
         compression_ratio: of the text; a loop compresses well.
         temperature: the one at which the text passed, or the last one tried.
-        alternatives: further hypotheses, best first, when more than one was asked for.
+        alternatives: further hypotheses, best first, when more than one was asked for and the window is one segment.
         language: Whisper's code of what the segment was written in.
     """
 

@@ -36,7 +36,7 @@ class DecodingOptions:
         length_penalty: exponent by which scores are divided.
         repetition_penalty: above 1 discourages what was written already.
         no_repeat_ngram_size: runs of so many tokens are not repeated; 0 for any.
-        temperatures: in order of trying; one for no fallback.
+        temperatures: in order of trying; with a single one the independent plan takes every text as it is.
         compression_ratio_threshold: text that compresses better is taken for a loop and fails; None to let it pass.
         log_prob_threshold: a mean log probability below fails; None to let it pass.
         no_speech_threshold: above this, and below the log probability's, the window is silence; None for never.
@@ -79,7 +79,7 @@ class Context:
 
     Attributes:
         initial_prompt: text before the first window, in the independent plan before every window.
-        prefix: text with which a window begins.
+        prefix: text with which the first window begins; hotwords have no effect on it.
         hotwords: phrases to expect.
     """
 

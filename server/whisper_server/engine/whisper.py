@@ -13,7 +13,7 @@ from whisper_server.audio.samples import Samples
 from whisper_server.audio.windows import Window
 from whisper_server.engine import interface
 from whisper_server.engine.attempts import Desk
-from whisper_server.engine.devices import default_max_batch
+from whisper_server.engine.devices import default_max_batch, default_max_batch_ms
 from whisper_server.engine.features import window_features
 from whisper_server.engine.independent import IndependentPlan
 from whisper_server.engine.interface import (
@@ -31,6 +31,7 @@ from whisper_server.engine.options import Plan
 from whisper_server.engine.payloads import Features, Payload, Result
 from whisper_server.engine.rehearsal import rehearse
 from whisper_server.engine.runner import WhisperRunner
+from whisper_server.engine.schedule.errors import SchedulerClosedError
 from whisper_server.engine.schedule.rows import RowClass
 from whisper_server.engine.schedule.scheduler import Scheduler
 from whisper_server.engine.sequential import SequentialPlan, bounded
@@ -139,15 +140,21 @@ class WhisperEngine(interface.Engine):
 
     async def _extract(self, samples: Samples) -> Features:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._features, window_features, self._model.extractor, samples)
+        try:
+            computing = loop.run_in_executor(self._features, window_features, self._model.extractor, samples)
+        except RuntimeError as error:  # The threads have ended.
+            raise SchedulerClosedError("the server ends") from error
+        return await computing
 
 
 def _prepare(path: Path, settings: EngineSettings, *, word_times: bool) -> tuple[LoadedModel, EngineSettings]:
     model = load_model(path, settings)
     most = settings.schedule.max_batch or default_max_batch(model.whisper.device)
     fits = rehearse(model, WhisperRunner(model.whisper, model.vocabulary), most, word_times=word_times)
-    log.info("batches of up to %d windows", fits, extra={"max_batch": fits})
-    return model, replace(settings, schedule=replace(settings.schedule, max_batch=fits))
+    most_ms = settings.schedule.max_batch_ms or default_max_batch_ms(model.whisper.device)
+    log.info("batches of up to %d windows, or %.0f ms", fits, most_ms, extra={"max_batch": fits})
+    schedule = replace(settings.schedule, max_batch=fits, max_batch_ms=most_ms)
+    return model, replace(settings, schedule=schedule)
 
 
 async def _only(window: Window) -> AsyncGenerator[Window, None]:

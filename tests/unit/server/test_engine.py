@@ -29,6 +29,7 @@ from whisper_server.audio.windows import Piece, Window
 from whisper_server.engine.interface import Caller, EngineError, WindowRequest
 from whisper_server.engine.loading import EngineSettings, LoadedModel
 from whisper_server.engine.options import Context, Instructions, Task
+from whisper_server.engine.schedule.errors import SchedulerClosedError
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.warm_up import warm_up
 
@@ -133,9 +134,11 @@ async def test_a_cancelled_request_leaves_the_queue_at_once_and_the_model_at_its
     assert sum(notes.batches[ran:]) <= 1 + 4, "only what ran already, and the one asked for"
 
 
-async def test_an_engine_that_is_closed_leaves_no_thread(model: LoadedModel, notes: Notes) -> None:
+async def test_an_engine_that_is_closed_leaves_no_thread_and_says_so(model: LoadedModel, notes: Notes) -> None:
     before = set(threading.enumerate())
     async with running(model, SETTINGS, notes) as engine:
+        await transcribe(engine, recording("en-01.flac"), language="en", decoding=GREEDY)
+    with pytest.raises(SchedulerClosedError):
         await transcribe(engine, recording("en-01.flac"), language="en", decoding=GREEDY)
     left = {thread.name for thread in set(threading.enumerate()) - before}
     assert not [name for name in left if name.startswith("whisper-")]
