@@ -32,7 +32,7 @@ _GENERATION = re.compile(r"[0-9]{1,19}")
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{10,128}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # What people mistype: s3:/bucket, a blank in front, user:password@host without a scheme.
-_SLIP = re.compile(r"\s*(s3|gs|gdrive|hf|oci|https?|file):|.*://|[^/@]*:[^/@]*@", re.IGNORECASE | re.DOTALL)
+_SLIP = re.compile(r"\s*(s3|gs|gdrive|hf|oci|https?|file):|.*://|[^/@:]*:[^/@]*@", re.IGNORECASE | re.DOTALL)
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _OCI_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _OCI_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")

@@ -20,7 +20,7 @@ from whisper_loader.unexpected import as_loader_error
 _EXIT_SIGTERM = 128 + signal.SIGTERM
 _EXIT_SIGINT = 128 + signal.SIGINT
 _UMASK = 0o022
-_CREDENTIALS = re.compile(r"[^\s'\"]*@")
+_CREDENTIALS = re.compile(r"(?<![^\s'\"])[^\s'\"]*@")
 
 _DETAILS = """\
 the usual way:

@@ -158,10 +158,13 @@ PAGES = {
         Reason.UNSUPPORTED_FORMAT,
         "another host",
     ),
+    "<form id='download-form' action='http://['></form>": (Reason.UNSUPPORTED_FORMAT, "another host"),
+    "<![<![" * 100_000: (Reason.UNSUPPORTED_FORMAT, "a web page came in place of the file"),
+    "<a\0" * 2_000_000: (Reason.UNSUPPORTED_FORMAT, "a web page came in place of the file"),
 }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page[:60])
 def test_no_page_is_taken_for_the_file(page: str, job: Job, drive: Drive, tmp_path: Path) -> None:
     drive.faults.page = page
     reason, sentence = PAGES[page]

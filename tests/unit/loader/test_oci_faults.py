@@ -96,6 +96,16 @@ REFUSALS = {
         "the registry's pull limit is used up",
     ),
     "an odd challenge": (Refusal(401, {"WWW-Authenticate": "Negotiate"}), Reason.UNAUTHORIZED, "HTTP 401"),
+    "a challenge that leads to no address": (
+        Refusal(401, {"WWW-Authenticate": 'Bearer realm="http://["'}),
+        Reason.SOURCE_UNREACHABLE,
+        "names no token server",
+    ),
+    "a limit of junk": (
+        Refusal(429, {"RateLimit-Remaining": "0" * 5_000}, errors("TOOMANYREQUESTS")),
+        Reason.SOURCE_UNREACHABLE,
+        "too many requests",
+    ),
     "a challenge that leads nowhere": (
         Refusal(401, {"WWW-Authenticate": 'Bearer realm="ftp://x"'}),
         Reason.SOURCE_UNREACHABLE,

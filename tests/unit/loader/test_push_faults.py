@@ -165,6 +165,9 @@ LASTING: dict[str, tuple[str, Fault, Reason, str]] = {
     ),
     "oci, a tag that stays": ("oci", Fault(MANIFEST, 412), WRONG, "may not be replaced: push under another name"),
     "oci, no place to upload to": ("oci", Fault(UPLOADS, 202), UNREACHABLE, "names no place to upload to"),
+    "oci, a place that is none": (
+        "oci", Fault(UPLOADS, 202, headers={"Location": "http://["}), UNREACHABLE, "that is no address",
+    ),
     "oci, broken": ("oci", Fault(MANIFEST, 500), UNREACHABLE, "the server failed"),
     "https, no right": ("https", Fault("PUT", 403), REFUSED, "may not write there"),
     "https, no credentials": ("https", Fault("PUT", 401), REFUSED, "may not write there"),

@@ -1,6 +1,7 @@
 """GETs to Google's APIs."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import Answer, Client
 from whisper_loader.sources.google.credentials import Authorize
 from whisper_loader.sources.google.errors import Meanings, failure
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,14 @@ class Api:
         if not answer.ok:
             raise failure(answer, self.meanings)
         return answer
+
+
+def parse_number(value: object) -> int:
+    """Return a size or a generation, which the APIs write as text; ValueError for what is none."""
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    return int(text)
 
 
 def no_api(what: str) -> LoaderError:

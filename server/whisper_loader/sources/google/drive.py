@@ -19,7 +19,7 @@ from whisper_loader.secrets import SecretFolder
 from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
 from whisper_loader.sources.google import drive_page
-from whisper_loader.sources.google.api import Api, no_api
+from whisper_loader.sources.google.api import Api, no_api, parse_number
 from whisper_loader.sources.google.credentials import KEY, Authorize, authorize
 from whisper_loader.sources.google.errors import Meanings
 from whisper_loader.transfer.retry import retry
@@ -88,7 +88,8 @@ def _check_is_file(source: GoogleDriveSource, document: Mapping[str, Any]) -> No
     if document.get("trashed") is True:
         raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{source}: it is in the trash")
     if kind == f"{_GOOGLES_OWN}shortcut":
-        target = (document.get("shortcutDetails") or {}).get("targetId", "its target's id")
+        details = document.get("shortcutDetails")
+        target = details.get("targetId") if isinstance(details, dict) else "its target's id"
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{source}: it is a shortcut: name gdrive://{target}")
     if kind == f"{_GOOGLES_OWN}folder":
         raise LoaderError(
@@ -119,10 +120,11 @@ class _Content:
 
 def _content(source: GoogleDriveSource, document: Mapping[str, Any]) -> _Content:
     named = {"sha256": "sha256Checksum", "md5": "md5Checksum", "revision": "headRevisionId"}
-    fragments = [f"{name}={document[key]}" for name, key in named.items() if document.get(key)]
+    told = {name: document.get(key) for name, key in named.items()}
+    fragments = [f"{name}={value}" for name, value in told.items() if isinstance(value, str) and value]
     try:
-        return _Content(source, int(document["size"]), fragments[0], document.get("sha256Checksum"))
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+        return _Content(source, parse_number(document["size"]), fragments[0], document.get("sha256Checksum"))
+    except (KeyError, IndexError, ValueError) as error:
         raise no_api(str(source)) from error
 
 

@@ -6,6 +6,7 @@ has more pages, and sends most of them with the status of a success: none is eve
 
 import html
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
@@ -42,6 +43,8 @@ _PAGES: tuple[tuple[str, tuple[Reason, str]], ...] = (
     ("the file you have requested does not exist", _ABSENT),
     ("unusual traffic", (Reason.SOURCE_UNREACHABLE, "Google takes no more requests from this address for now")),
 )
+# The page is a few kilobytes; the parser takes the square of the time for some that are no page.
+_MAX_PAGE = 128 << 10
 _SIGN_IN = ("/servicelogin", "/signin", "/v3/signin")
 _CHANGED = "a web page came in place of the file, with no form to confirm the download"
 
@@ -130,7 +133,7 @@ def is_page(answer: Answer) -> bool:
 
 
 def _read(answer: Answer) -> str:
-    return answer.document().decode("utf-8", errors="replace")
+    return answer.document()[:_MAX_PAGE].decode("utf-8", errors="replace")
 
 
 def _confirmed(answer: Answer) -> str:
@@ -140,12 +143,15 @@ def _confirmed(answer: Answer) -> str:
         LoaderError: by what the page says when it has no such form.
     """
     text = _read(answer)
-    form = _Form()
-    form.feed(text)
+    form = _parse_form(text)
     if form.action is None or _INFECTED_WORDS in text.lower():
         raise _meaning(answer, text)
-    target = urljoin(answer.url, form.action)
-    if urlsplit(target)[:2] != urlsplit(answer.url)[:2]:
+    try:
+        target = urljoin(answer.url, form.action)
+        same = urlsplit(target)[:2] == urlsplit(answer.url)[:2]
+    except ValueError:
+        target, same = "", False
+    if not same:
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{answer.what}: the page's form leads to another host")
     return f"{target.partition('?')[0]}?{urlencode(form.fields)}"
 
@@ -163,6 +169,14 @@ def _page_meaning(url: str, text: str) -> tuple[Reason, str] | None:
     if urlsplit(url).path.lower().startswith(_SIGN_IN):
         return _NO_ACCESS
     return next((meaning for words, meaning in _PAGES if words in text), None)
+
+
+def _parse_form(text: str) -> "_Form":
+    form = _Form()
+    # It asserts where some declarations are broken: what stood before them counts.
+    with suppress(AssertionError):
+        form.feed(text)
+    return form
 
 
 class _Form(HTMLParser):

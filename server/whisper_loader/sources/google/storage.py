@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from whisper_loader.http.ranges import Range
 from whisper_loader.model.layout import find_model
 from whisper_loader.source import ByteStream, Resolved, SourceFile
 from whisper_loader.sources.endpoints import check_endpoint
-from whisper_loader.sources.google.api import Api, no_api
+from whisper_loader.sources.google.api import Api, no_api, parse_number
 from whisper_loader.sources.google.credentials import Authorize, anonymous, authorize
 from whisper_loader.sources.google.errors import Meanings
 from whisper_loader.sources.listing import check_listed
@@ -109,8 +110,9 @@ class _Generation:
 
 def _generation(bucket: str, document: dict[str, Any]) -> _Generation:
     try:
-        source = GCSSource(bucket, str(document["name"]), str(int(document["generation"])))
-        return _Generation(source, int(document["size"]), document.get("contentEncoding") == _GZIP)
+        source = GCSSource(bucket, str(document["name"]), str(parse_number(document["generation"])))
+        str(source)  # a name that UTF-8 can't write is none
+        return _Generation(source, parse_number(document["size"]), document.get("contentEncoding") == _GZIP)
     except (KeyError, ValueError, TypeError) as error:
         raise no_api(f"gs://{bucket}") from error
 
@@ -140,13 +142,19 @@ def _list(api: Api, source: GCSSource) -> dict[str, _Generation]:
 
 def _list_all(api: Api, source: GCSSource) -> Iterator[_Generation]:
     parameters = {"prefix": source.name, "delimiter": "/", "fields": f"items({_FIELDS}),nextPageToken"}
-    while True:
+    for number in count():
+        check_listed(number, str(source))  # pages without end may hold nothing
         page = api.document(f"/storage/v1/b/{quote(source.bucket, safe='')}/o", str(source), parameters)
-        for item in page.get("items", ()):
+        items = page.get("items", ())
+        if not isinstance(items, list | tuple):
+            raise no_api(str(source))
+        for item in items:
             yield _generation(source.bucket, item)
         if not (token := page.get("nextPageToken")):
             return
-        parameters["pageToken"] = str(token)
+        if not isinstance(token, str) or not token.isascii():
+            raise no_api(str(source))
+        parameters["pageToken"] = token
 
 
 def _path(source: GCSSource) -> str:

@@ -47,7 +47,7 @@ _MEANINGS: Meanings = {
     416: _ENDED,
 }
 _SESSION_MEANINGS: Meanings = {**_MEANINGS, 404: _ENDED, 410: _ENDED}
-_RECEIVED = re.compile(r"bytes=0-(\d+)")
+_RECEIVED = re.compile(r"bytes=0-([0-9]{1,18})")
 
 
 def upload(path: Path, destination: GCSSource, access: Access, meter: Meter) -> None:

@@ -75,6 +75,7 @@ class _Repository:
 
 
 def _file(repository: _Repository, sibling: "RepoSibling") -> SourceFile:
+    _check(repository.source, sibling)
     lfs = sibling.lfs
     file = _File(repository, sibling.rfilename, sibling.size)
     return SourceFile(
@@ -86,6 +87,17 @@ def _file(repository: _Repository, sibling: "RepoSibling") -> SourceFile:
         sha256=None if lfs is None else lfs.sha256,
         git_blob=sibling.blob_id if lfs is None else None,
     )
+
+
+def _check(source: HuggingFaceSource, sibling: "RepoSibling") -> None:
+    """Raise LoaderError SpecInvalid when the answer, which the library does not look at, is none of a Hub's."""
+    size, sha256 = sibling.size, None if sibling.lfs is None else sibling.lfs.sha256
+    if (size is None or (type(size) is int and size >= 0)) and isinstance(sha256, str | None):
+        return
+    message = (
+        f"{source}: what answers there does not speak the Hub's protocol: no size and hash for {sibling.rfilename}"
+    )
+    raise LoaderError(Reason.SPEC_INVALID, message)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 _SCHEME = re.compile(r"(?:^|,)\s*(bearer|basic)(?=\s|,|$)", re.IGNORECASE)
-_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
+# From a name's first letter only: a header without end would else be looked through once for each of its letters.
+_PARAMETER = re.compile(r'(?<![A-Za-z_])([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
 
 
 @dataclass(frozen=True, slots=True)

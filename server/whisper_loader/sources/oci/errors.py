@@ -1,6 +1,7 @@
 """What a registry says when it refuses: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes."""
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -91,4 +92,4 @@ def _code(answer: Answer) -> str:
 def _pulls_left(answer: Answer) -> int | None:
     """Docker Hub's count, like ``0;w=21600``: https://docs.docker.com/docker-hub/usage/pulls/."""
     count = answer.headers.get("ratelimit-remaining", "").partition(";")[0].strip()
-    return int(count) if count.isdecimal() else None
+    return int(count) if re.fullmatch("[0-9]{1,9}", count) else None

@@ -82,7 +82,10 @@ class Login:
         return self._client.send("POST", challenge.realm, what, headers, urlencode(form).encode())
 
     def _check_realm(self, realm: str) -> None:
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{self._what}: the registry names no token server")
         if self._encrypted and parts.scheme != "https":

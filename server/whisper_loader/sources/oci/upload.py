@@ -152,12 +152,17 @@ def _upload_url(registry: Registry, url: str, headers: Mapping[str, str], blob: 
     location = headers.get("location")
     if location is None:
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{registry.what}: the registry names no place to upload to")
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+        joint = "&" if urlsplit(target).query else "?"
+    except ValueError as error:
+        message = f"{registry.what}: the registry names a place to upload to that is no address"
+        raise LoaderError(Reason.SOURCE_UNREACHABLE, message) from error
     if url.startswith("https://") and not target.startswith("https://"):
         raise LoaderError(
             Reason.SPEC_INVALID, f"{registry.what}: the registry wants the upload unencrypted, at http://"
         )
-    return f"{target}{'&' if urlsplit(target).query else '?'}digest={blob.digest}"
+    return f"{target}{joint}digest={blob.digest}"
 
 
 def _put_manifest(registry: Registry, tag: str, content: bytes) -> None:
