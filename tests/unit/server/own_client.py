@@ -69,7 +69,7 @@ class OwnClient:
     async def transcribe_messages(self, messages: Iterable[pb.TranscribeRequest]) -> Told:
         """Send messages as they are."""
         told = Told()
-        for response in await self._call(lambda stub: list(stub.Transcribe(iter(messages)))):
+        for response in await self.call(lambda stub: list(stub.Transcribe(iter(messages)))):
             told.take(response)
         return told
 
@@ -94,7 +94,7 @@ class OwnClient:
             pb.StreamTranscribeRequest(config=pb.StreamTranscribeConfig(**config)),
             *(pb.StreamTranscribeRequest(audio=chunk) for chunk in chunks(audio)),
         ]
-        return list(await self._call(lambda stub: list(stub.StreamTranscribe(iter(messages)))))
+        return list(await self.call(lambda stub: list(stub.StreamTranscribe(iter(messages)))))
 
     async def detect(self, audio: bytes = RECORDING, **config: Any) -> pb.Language:
         """Return a recording's language."""
@@ -102,15 +102,17 @@ class OwnClient:
             pb.DetectLanguageRequest(config=pb.DetectLanguageConfig(**config)),
             *(pb.DetectLanguageRequest(audio=chunk) for chunk in chunks(audio)),
         ]
-        response: pb.DetectLanguageResponse = await self._call(lambda stub: stub.DetectLanguage(iter(messages)))
+        response: pb.DetectLanguageResponse = await self.call(lambda stub: stub.DetectLanguage(iter(messages)))
         return response.language
 
     async def model(self, name: str = "") -> pb.GetModelResponse:
         """Return what is told of the model."""
-        response: pb.GetModelResponse = await self._call(lambda stub: stub.GetModel(pb.GetModelRequest(model=name)))
+        response: pb.GetModelResponse = await self.call(lambda stub: stub.GetModel(pb.GetModelRequest(model=name)))
         return response
 
-    async def _call(self, call: Callable[[Any], Any]) -> Any:
+    async def call(self, call: Callable[[Any], Any]) -> Any:
+        """Return what `call` makes of the stub, on a connection of its own."""
+
         def within() -> Any:
             with grpc.insecure_channel(self._address) as channel:
                 return call(TranscriptionStub(channel))

@@ -63,7 +63,12 @@ def test_json_from_standard_input_is_as_its_schema_says(server: ServerProcess) -
     jsonschema.validate(document, SCHEMA)
     words = [word for segment in document["segments"] for word in segment["words"]]
     assert [word["text"].strip() for word in words] == spoken_text(ENGLISH.name).split()
+    times = [time for word in words for time in (word["start"], word["end"])]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= document["duration"] + 0.1
+    assert all(0 < word["probability"] <= 1 for word in words)
     assert document["language"] == "en"
+    assert document["language_probability"] > 0.5
 
 
 def test_a_stream_takes_its_time_shows_interims_on_one_line_and_finals_on_their_own(

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -159,11 +161,12 @@ async def test_messages_in_a_wrong_order_or_of_no_audio_are_refused(
 
 
 async def test_a_second_config_is_refused_in_a_live_stream_and_in_detection_too(served: Served) -> None:
-    stub, words = TranscriptionStub(served.channel), "config: only the first message may hold it"
+    refusal = (INVALID, "config: only the first message may hold it")
     stream = pb.StreamTranscribeRequest(config=pb.StreamTranscribeConfig(audio_format=PCM))
     detect = pb.DetectLanguageRequest(config=pb.DetectLanguageConfig(audio_format=PCM))
-    assert await stub.StreamTranscribe(iter([stream, stream])).details() == words
-    assert await stub.DetectLanguage(iter([detect, detect])).details() == words
+    client = OwnClient(served.port)
+    assert await refused(client.call(lambda stub: list(stub.StreamTranscribe(iter([stream, stream]))))) == refusal
+    assert await refused(client.call(lambda stub: stub.DetectLanguage(iter([detect, detect])))) == refusal
 
 
 async def test_a_caller_that_does_not_read_is_not_read_from(served: Served) -> None:
@@ -196,6 +199,28 @@ async def test_a_caller_that_vanishes_frees_everything(served: Served) -> None:
     assert served.engine.given_up == 1
 
 
+async def test_a_live_stream_that_is_given_up_frees_its_place(serve: Serve) -> None:
+    served = await serve(max_streams=1)
+    call = TranscriptionStub(served.channel).StreamTranscribe()
+    await call.write(pb.StreamTranscribeRequest(config=pb.StreamTranscribeConfig(audio_format=PCM)))
+    await call.write(pb.StreamTranscribeRequest(audio=SECOND))
+    await until(lambda: served.metric("whisper_server_active_streams") == 1)
+    assert (await refused(OwnClient(served.port).stream(audio_format=PCM)))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+    call.cancel()
+    await until(lambda: served.metric("whisper_server_active_streams") == 0)
+
+
+async def test_a_caller_that_does_not_read_is_given_up(serve: Serve) -> None:
+    served = await serve(write_timeout_seconds=1)
+    served.engine.echo = "x" * 100_000
+    messages = [config_message(audio_format=PCM), *[pb.TranscribeRequest(audio=SECOND)] * 100]
+    call = TranscriptionStub(served.channel).Transcribe(iter(messages))
+    expired = {"method": "Transcribe", "code": "DEADLINE_EXCEEDED"}
+    await until(lambda: served.metric("whisper_server_requests_total", **expired))
+    await until(lambda: idle(served))
+    call.cancel()
+
+
 async def test_a_caller_that_sends_nothing_more_is_given_up(serve: Serve) -> None:
     served = await serve(idle_timeout_seconds=1)
     call = TranscriptionStub(served.channel).Transcribe()
@@ -206,9 +231,10 @@ async def test_a_caller_that_sends_nothing_more_is_given_up(serve: Serve) -> Non
 
 async def test_a_full_server_says_when_to_try_again(served: Served) -> None:
     served.engine.is_full = True
-    call = TranscriptionStub(served.channel).Transcribe(iter(upload(RECORDING[:10])))
-    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert int(dict(await call.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+    with pytest.raises(grpc.RpcError) as caught:
+        await OwnClient(served.port).transcribe()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
 
 
 async def test_the_sequential_plan_takes_two_hours_of_audio_at_most(
@@ -224,12 +250,22 @@ async def test_the_sequential_plan_takes_two_hours_of_audio_at_most(
 
 
 async def test_a_languages_probabilities_are_told_before_all_of_a_recording_is_there(served: Served) -> None:
-    call = TranscriptionStub(served.channel).DetectLanguage()
-    await call.write(pb.DetectLanguageRequest(config=pb.DetectLanguageConfig(audio_format=PCM)))
-    for _ in range(31):
-        await call.write(pb.DetectLanguageRequest(audio=SECOND))
+    answered = threading.Event()
+
+    def messages() -> Iterator[pb.DetectLanguageRequest]:
+        yield pb.DetectLanguageRequest(config=pb.DetectLanguageConfig(audio_format=PCM))
+        yield from [pb.DetectLanguageRequest(audio=SECOND)] * 31
+        assert answered.wait(60), "the answer comes while the recording goes on"
+
+    def detect(stub: TranscriptionStub) -> pb.Language:
+        try:
+            found: pb.Language = stub.DetectLanguage(messages()).language
+        finally:
+            answered.set()
+        return found
+
     async with asyncio.timeout(30):
-        found = (await call).language
+        found = await OwnClient(served.port).call(detect)
     assert (found.language, found.probability) == ("en", 0.9)
     assert [one.language for one in found.probabilities] == ["en", "ko"]
     assert len(served.engine.windows[0].window.samples) == 30 * 16_000
