@@ -61,7 +61,6 @@ class Answers:
     def __init__(self, form: Format | None, model: ServedModel) -> None:
         self._writer = None if form is None else writer_of(form)
         self._model = model
-        self._begun = False
         self._segments = 0
         self._progress = pb.Progress()
 
@@ -69,7 +68,8 @@ class Answers:
         """Yield what tells `update`."""
         if isinstance(update, LanguageFound):
             yield pb.TranscribeResponse(language=language_message(update))
-            yield from self._begin(update)
+            if self._writer is not None:
+                yield from _piece(self._writer.begin(update))
         else:
             self._segments += 1
             yield from self._say(update)
@@ -83,16 +83,9 @@ class Answers:
 
     def finish(self, audio_seconds: float) -> Iterator[pb.TranscribeResponse]:
         """Yield what is left to tell, and the summary."""
-        if not self._begun:  # Nothing was said, in no language.
-            yield from self._begin(LanguageFound("", 0.0))
         if self._writer is not None:
             yield from _piece(self._writer.finish(audio_seconds))
         yield pb.TranscribeResponse(summary=summary_message(self._model, audio_seconds, self._segments))
-
-    def _begin(self, language: LanguageFound) -> Iterator[pb.TranscribeResponse]:
-        self._begun = True
-        if self._writer is not None:
-            yield from _piece(self._writer.begin(language))
 
     def _say(self, segment: Segment) -> Iterator[pb.TranscribeResponse]:
         if self._writer is None:
