@@ -25,7 +25,7 @@ _ENDING = 0.25
 class Listener:
     """Takes samples and their probabilities of speech, and makes interims and finals of them.
 
-    A final is made within `step` and `finish`, and nothing else meanwhile: its utterance's partial is dropped before.
+    A final is waited for within `step` and `finish`, and nothing else is made meanwhile: partials are dropped before.
     """
 
     def __init__(self, decoder: UtteranceDecoder, partials: Partials, options: LiveOptions) -> None:

@@ -64,4 +64,6 @@ class Partials:
         """Have none, whatever it would say."""
         task, self._task = self._task, None
         if task is not None:
+            # It would have taken longer still: one that is never done may not be begun ever again at once.
+            self._took = max(self._took, self._clock() - self._began)
             await end(task)

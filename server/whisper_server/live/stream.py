@@ -1,8 +1,9 @@
 """A live stream: samples in as they are spoken, utterances out.
 
-One task reads, so that the client can go on sending while the model works; what it reads ahead is bounded. Another
-makes a partial transcript. All the rest happens in the generator itself, in order: a client that does not take what it
-is told is not listened to meanwhile. So nothing grows, however long the stream is and however fast it comes.
+One task reads, so that the client can go on sending while the model works; what it reads ahead is bounded. At most one
+more waits for a partial transcript, or for a final that was begun early. All the rest happens in the generator itself,
+in order: a client that does not take what it is told is not listened to meanwhile. So nothing grows, however long the
+stream is and however fast it comes.
 """
 
 import asyncio

@@ -221,6 +221,19 @@ async def test_one_partial_is_made_at_a_time_and_none_outlives_its_utterance() -
     assert len(stream.engine.of_class(RowClass.PARTIAL)) == stream.engine.given_up == 2
 
 
+async def test_partials_that_are_never_done_are_begun_less_often() -> None:
+    stream = Stream(Script.of(*[5] * 4, word_seconds=0.35, pause_seconds=1.0))
+    stream.engine.partial_seconds = 1e9
+    await stream.all()
+    asked = [
+        time
+        for time, window in zip(stream.engine.asked, stream.engine.windows, strict=True)
+        if window.row_class is RowClass.PARTIAL
+    ]
+    assert len(asked) >= 2
+    assert all(later - earlier >= 3.5 for earlier, later in itertools.pairwise(asked)), "a phrase takes 3 s"
+
+
 async def test_partials_are_left_out_while_the_model_has_no_room() -> None:
     stream = Stream()
     stream.engine.is_full = True
