@@ -1,0 +1,120 @@
+"""The limit of `benchmarks.serve`: the server's own decoding, voice activity, features and model, nobody to wait for.
+
+All files are first decoded and cut into windows; then the windows go through the model in static batches, by as many
+threads as the server has workers. A line of standard input is a question, one of standard output its answer, both JSON.
+
+  python -m benchmarks.serve_limit MODEL DEVICE COMPUTE_TYPE THREADS
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from whisper_server.audio.cutting import windows
+from whisper_server.audio.formats import AudioHint
+from whisper_server.audio.limits import DecodeLimits
+from whisper_server.audio.samples import SAMPLE_RATE
+from whisper_server.audio.stream import decoded, whole
+from whisper_server.audio.windows import Window
+from whisper_server.engine.features import sounding_frames, window_features
+from whisper_server.engine.loading import EngineSettings, load_model
+from whisper_server.engine.options import DecodingOptions, Task, VadOptions
+from whisper_server.engine.payloads import Write
+from whisper_server.engine.prompts import Before, make_key, make_prompt
+from whisper_server.engine.runner import WhisperRunner
+from whisper_server.engine.schedule.rows import ScheduleSettings
+
+
+class Limit:
+    """A model, and the parts of the server that lead to it."""
+
+    def __init__(self, path: Path, settings: EngineSettings) -> None:
+        self._model = load_model(path, settings)
+        self._runner = WhisperRunner(self._model.whisper, self._model.vocabulary)
+        self._threads = ThreadPoolExecutor(settings.schedule.workers)
+        decoding = DecodingOptions(temperatures=(0.0,))
+        self._prompt = make_prompt(self._model.vocabulary, Before(), "en", Task.TRANSCRIBE, timestamps=False)
+        self._key = make_key(self._model.vocabulary, decoding, self._prompt, 0.0)
+
+    def throughput(self, files: Sequence[str], batch_size: int) -> dict[str, Any]:
+        """Transcribe all files in batches of one size; return what it cost."""
+        began, cpu = time.perf_counter(), time.process_time()
+        seconds, rows = 0.0, []
+        for audio_seconds, of_file in map(self._rows, files):
+            seconds += audio_seconds
+            rows += of_file
+        for _ in self._threads.map(self._runner.run, _batches(rows, batch_size)):
+            pass
+        return {
+            "audio_seconds": seconds,
+            "wall": time.perf_counter() - began,
+            "cpu": time.process_time() - cpu,
+            "latencies": [],
+            "peak_bytes": 0,
+        }
+
+    def direct(self, files: Sequence[str]) -> dict[str, Any]:
+        """Transcribe the files one after the other; return how long each took."""
+        latencies = []
+        for file in files:
+            began = time.perf_counter()
+            _, rows = self._rows(file)
+            for row in rows:
+                self._runner.run([row])
+            latencies.append(time.perf_counter() - began)
+        return {"latencies": latencies}
+
+    def _rows(self, file: str) -> tuple[float, list[Write]]:
+        seconds, cut = asyncio.run(_cut(Path(file).read_bytes()))
+        return seconds, [self._row(window) for window in cut]
+
+    def _row(self, window: Window) -> Write:
+        return Write(
+            features=window_features(self._model.extractor, window.samples),
+            frames=sounding_frames(window.seconds),
+            key=self._key,
+            prompt=self._prompt.tokens,
+            language="en",
+            task=Task.TRANSCRIBE,
+            word_times=False,
+            keep_tail=True,
+            thresholds=None,
+        )
+
+
+async def _cut(data: bytes) -> tuple[float, list[Window]]:
+    samples = [block async for block in decoded(AudioHint(), whole(data), DecodeLimits(3600))]
+
+    async def blocks() -> Any:
+        for block in samples:
+            yield block
+
+    return sum(map(len, samples)) / SAMPLE_RATE, [window async for window in windows(blocks(), VadOptions())]
+
+
+def _batches(rows: Sequence[Write], size: int) -> Iterator[Sequence[Write]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def main() -> None:
+    """Answer questions until there are no more."""
+    path, device, compute_type, threads = sys.argv[1:]
+    settings = EngineSettings(device, (compute_type,), int(threads), ScheduleSettings())
+    limit = Limit(Path(path), settings)
+    for line in sys.stdin:
+        question = json.loads(line)
+        if question.get("direct"):
+            answer = limit.direct(question["files"])
+        else:
+            answer = limit.throughput(question["files"], question["batch_size"])
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
