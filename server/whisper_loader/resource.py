@@ -45,6 +45,8 @@ def serving_resource(source: Source, access: Access, sha256: str | None) -> str:
         f"    {printed.kind}:",
         *(f"      {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in printed.fields.items() if value),
     ]
+    if isinstance(source, OCISource) and access.endpoint is not None:
+        lines.append(f"      # It was pushed through --endpoint; the cluster asks {source.registry} itself, over TLS.")
     if printed.secret is not None:
         lines += [
             f"      # A Secret in the same namespace, {printed.keys}",

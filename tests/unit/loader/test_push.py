@@ -126,4 +126,5 @@ def test_the_resource_that_is_printed_fits_the_custom_resource(uri: str, name: s
     assert resource["metadata"]["name"] == name
     assert resource["spec"].get("sha256") == sha256
     assert ("caBundleRef" in text) == (reach == "own")
+    assert ("the cluster asks registry.example.com:5000 itself" in text) == (reach == "own" and uri.startswith("oci:"))
     assert "X-Amz-Signature" not in text
