@@ -113,8 +113,9 @@ def make_uneven(target: Path) -> Path:
 def make_shape(target: Path, *, mels: int, decoder_layers: int, multilingual: bool) -> Path:
     """Write a model of another shape, whose texts mean nothing: its decoder's layers and mel bands are repeated."""
     copy_model(target, without=["model.safetensors"])
-    tensors = {name: values for name, values in noisy_weights().items() if ".decoder.layers." not in name}
-    for name, values in noisy_weights().items():
+    whole = noisy_weights()
+    tensors = {name: values for name, values in whole.items() if ".decoder.layers." not in name}
+    for name, values in whole.items():
         before, layers, rest = name.partition(".decoder.layers.")
         if layers:
             first, _, parameter = rest.partition(".")

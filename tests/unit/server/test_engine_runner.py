@@ -23,12 +23,12 @@ from whisper_server.errors import InvalidRequestError
 __all__ = ["model"]
 
 BEAM = DecodingOptions(temperatures=(0.0,))
-#: Texts of very different lengths, two of them nearly 30 s long.
+#: Texts of very different lengths.
 TWELVE: tuple[tuple[Samples, str], ...] = (
     *((recording(name), "en") for name in ENGLISH),
     *((recording(name), "ko") for name in KOREAN),
-    (recordings(ENGLISH * 2)[: 29 * SAMPLE_RATE], "en"),
-    (recordings(ENGLISH[2:] * 3)[: 29 * SAMPLE_RATE], "en"),
+    (recordings(ENGLISH * 2)[: 14 * SAMPLE_RATE], "en"),
+    (recordings(ENGLISH[2:] * 3)[: 14 * SAMPLE_RATE], "en"),
 )
 
 
@@ -93,9 +93,9 @@ def begins(pairs: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def test_a_beam_search_writes_the_same_alone_and_together(model: LoadedModel) -> None:
-    rows = [row(model, samples, language, word_times=False) for samples, language in TWELVE[:10]]
+    rows = [row(model, samples, language, word_times=False) for samples, language in TWELVE[:10:2]]
     together = run(model, rows)
-    assert [text(model, written) for written in together] == [spoken_text(name) for name in ENGLISH + KOREAN]
+    assert [text(model, written) for written in together] == [spoken_text(name) for name in (ENGLISH + KOREAN)[::2]]
     assert [written.hypotheses[0].tokens for written in together] == [
         run(model, [each])[0].hypotheses[0].tokens for each in rows
     ]

@@ -6,7 +6,7 @@ import pytest
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.server.engines import model
@@ -64,6 +64,7 @@ class _Aligner(WhisperModel):  # type: ignore[misc]  # it ships no types
         return [Result]
 
 
+@settings(max_examples=40)
 @given(steps=STEPS, frame=st.integers(0, 3000), last_speech=st.floats(0, 30), at=st.integers(1, 8))
 @pytest.mark.parametrize("text", [" Close the red (radio), number one. Hello there, open it! Yes."])
 def test_times_are_those_of_faster_whisper(
