@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from tests.unit.server.engines import ENGLISH, GREEDY, KOREAN, engine, model, notes, recording, recordings, transcribe
+from tests.support.models import spoken_text
+from tests.unit.server.engines import (
+    ENGLISH,
+    GREEDY,
+    KOREAN,
+    engine,
+    model,
+    notes,
+    recording,
+    recordings,
+    text_of,
+    transcribe,
+)
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.engine.interface import Segment, Transcription
 from whisper_server.engine.options import Context, DecodingOptions, Plan, VadOptions
@@ -127,6 +139,10 @@ SEQUENTIAL: dict[str, dict[str, Any]] = {
     "a prefix": {"decoding": replace(GREEDY, timestamps=True), "context": Context(prefix="Three")},
     "no conditions": {"decoding": replace(GREEDY, timestamps=True, condition_on_previous_text=False)},
     "each its language": {"decoding": replace(GREEDY, timestamps=True), "multilingual": True},
+    "silence left out": {
+        "decoding": replace(GREEDY, timestamps=True, no_speech_threshold=0.0, log_prob_threshold=-0.5),
+        "vad": None,
+    },
     "nothing imagined": {
         "decoding": replace(GREEDY, timestamps=True, hallucination_silence_threshold=0.5),
         "vad": None,
@@ -151,6 +167,8 @@ async def test_the_sequential_plan_says_what_whisper_model_says(
         without_timestamps=not decoding.timestamps,
         condition_on_previous_text=decoding.condition_on_previous_text,
         hallucination_silence_threshold=decoding.hallucination_silence_threshold,
+        no_speech_threshold=decoding.no_speech_threshold,
+        log_prob_threshold=decoding.log_prob_threshold,
         initial_prompt=context.initial_prompt,
         prefix=context.prefix,
         hotwords=context.hotwords,
@@ -159,6 +177,7 @@ async def test_the_sequential_plan_says_what_whisper_model_says(
         vad_parameters=None if vad is None else asdict(vad),
     )
     assert_equal(ours, theirs)
+    assert (text_of(ours) == spoken_text(ENGLISH[2])) is (case == "silence left out")
 
 
 async def test_the_sequential_plan_finds_the_language_that_whisper_model_finds(
