@@ -28,7 +28,7 @@ from whisper_server.api import transcription_pb2, transcription_pb2_grpc
 
 MIB = 1024 * 1024
 #: How much more memory the last quarter may hold than the second: the first one fills caches.
-GROWTH_BYTES = 64 * MIB
+GROWTH_BYTES = 32 * MIB
 DECENT, HOSTILE = 6, 2
 CHUNK_BYTES = 8_000
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -143,18 +144,31 @@ class Calls:
                 yield
         except RequestError as error:
             code, trouble = _CODES[type(error)], str(error)
+            let_go(error)
             await self._abort(
                 context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else []
             )
         except (asyncio.CancelledError, GeneratorExit):
             code = _cancelled_code(context)
             raise
-        except Exception:
+        except Exception as error:
             code = grpc.StatusCode.INTERNAL
             log.exception("%s failed", method)
+            let_go(error)
             await self._abort(context, code, f"internal error; the server's log has it under request id {identity}", [])
         finally:
             record_request(self._metrics, method, code.name, trouble, time.monotonic() - began)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Drop what the frames of a failure hold: the request's bytes, its decoder.
+
+    gRPC keeps the error that ends a call where the error's own frames refer to: a circle that lasts until Python's
+    garbage collector comes by, and every error before it, with all of its frames, hangs on it.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _retry_metadata(error: OverloadedError) -> list[tuple[str, str | bytes]]:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from whisper_server.errors import ExpiredError, InvalidRequestError, RequestError
 from whisper_server.patience import until
-from whisper_server.rpc.calls import Calls
+from whisper_server.rpc.calls import Calls, let_go
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,12 @@ class UnaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # the
             except RequestError as error:
                 await self._calls.answer(method, context, _raising(error))
             else:
-                await self._send(context, await handler.unary_unary(request, context))
+                answering, request = handler.unary_unary(request, context), None
+                try:
+                    await self._send(context, await answering)
+                except grpc.aio.AbortError as error:
+                    let_go(error)
+                    raise
 
         return grpc.stream_stream_rpc_method_handler(talk, handler.request_deserializer, handler.response_serializer)
 

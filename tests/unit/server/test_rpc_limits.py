@@ -1,6 +1,7 @@
 """What a caller of gRPC may send, hold and take its time for, before it is told so or given up."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from riva.client.proto import riva_asr_pb2
 from tests.unit.server.conftest import Serve, Served, recognize_request
 from tests.unit.server.fakes import HELLO
 from tests.unit.server.waiting import until
+from whisper_server.transcriber import Job
 
 
 def begin_stream(served: Served) -> Any:
@@ -132,3 +134,15 @@ async def test_a_refusal_repeats_little_of_what_was_sent(
     assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
     assert len(details) < 2_000
     assert len(caplog.text) < 4_000
+
+
+async def test_a_refused_request_is_let_go_at_once(served: Served) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert (await served.refusal(b"garbage" * 1_000))[0] is grpc.StatusCode.INVALID_ARGUMENT
+        await asyncio.sleep(0.1)
+        assert not [one for one in gc.get_objects() if isinstance(one, Job)]
+    finally:
+        gc.enable()
