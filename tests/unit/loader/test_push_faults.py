@@ -36,6 +36,7 @@ def services(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with Web.start() as web, Gcs.start() as gcs, Hub.start() as hub, Registry.start() as registry:
         web.serve("/m.tar", Page())
         gcs.buckets["models"] = Bucket()
+        hub.add("org/there", {"README.md": b"x"}, private=True)
         key = tmp_path_factory.mktemp("secret")
         (key / "key.json").write_text(gcs.tokens.key_json(gcs.endpoint))
         yield {
@@ -46,7 +47,12 @@ def services(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 lambda relay: ("--endpoint", relay.url, "--secret-dir", key),
             ),
             "hf": Service(
-                hub.endpoint.partition("//")[2], lambda _: "hf://org/pushed", environment={"HF_TOKEN": hub.token}
+                hub.endpoint.partition("//")[2],
+                lambda relay: f"hf://org/pushed-{relay.host.partition(':')[2]}",
+                environment={"HF_TOKEN": hub.token},
+            ),
+            "hf, there": Service(
+                hub.endpoint.partition("//")[2], lambda _: "hf://org/there", environment={"HF_TOKEN": hub.token}
             ),
             "oci": Service(registry.host, lambda relay: f"oci://{relay.host}/speech/pushed:1", lambda _: ()),
             "https": Service(f"127.0.0.1:{web.port}", lambda relay: f"{relay.url}/m.tar", lambda _: ()),
@@ -120,6 +126,13 @@ def test_what_passes_is_waited_for_and_every_byte_counts_once(
     assert done.exit_code == 0, done.errors
     files = (model / "model").iterdir() if kind == "hf" else [model / "m.tar"]
     assert f"percent=100 bytes={sum(file.stat().st_size for file in files)} " in done.errors
+
+
+def test_a_token_that_may_write_to_a_repository_and_make_none_is_enough(
+    services: dict[str, Service], model: Path
+) -> None:
+    done, _ = push("hf", model, services["hf, there"], Fault("POST .*/repos/create", 403))
+    assert done.exit_code == 0, done.errors
 
 
 LASTING: dict[str, tuple[str, Fault, Reason, str]] = {

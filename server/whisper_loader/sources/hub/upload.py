@@ -48,7 +48,9 @@ def _commit(api: HfApi, destination: HuggingFaceSource, files: dict[str, Metered
 
 
 def _make_room(api: HfApi, destination: HuggingFaceSource) -> None:
-    api.create_repo(destination.repo, private=True, exist_ok=True)
+    # A token that may write to a repository need not be one that may make some.
+    if not api.repo_exists(destination.repo):
+        api.create_repo(destination.repo, private=True, exist_ok=True)
     if destination.revision != DEFAULT_REVISION:
         api.create_branch(destination.repo, branch=destination.revision, exist_ok=True)
 
