@@ -7,13 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fetching import failure, fetch
+from tests.support.fetching import failure
 from tests.support.raw import raw_server
 from tests.support.web import Page, Refusal, Web
 from whisper_contract.reasons import Reason
 from whisper_loader.access import Access
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
+from whisper_loader.http.client import Client
 from whisper_loader.http.errors import parse_retry_after
 from whisper_loader.http.ranges import parse_content_range, parse_length
 from whisper_loader.sources.web.version import parse_version
@@ -72,6 +73,12 @@ def test_what_the_server_asks_to_wait_comes_with_the_failure(web: Web) -> None:
     assert failure(web.url + "/x").retry_after == 3
 
 
+@pytest.fixture(scope="module")
+def client() -> Client:
+    """One for all examples: to read the machine's authorities takes longer than an example."""
+    return Client(Access(deadline=Deadline(100)))
+
+
 _JUNK = st.text(st.characters(codec="latin-1"), max_size=60) | st.from_regex(
     r'bytes [0-9]*-[0-9]*/[0-9*]*|W?/?"[ -~]*"'
     r"|[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,9} [0-9:]{1,9} [-+A-Z0-9]*",
@@ -103,8 +110,9 @@ _HEADER = st.sampled_from(
     st.sampled_from([200, 206, 302, 416, 429, 503]), st.dictionaries(_HEADER, _JUNK, max_size=4), st.binary(max_size=40)
 )
 def test_whatever_a_server_says_nothing_but_the_loaders_error_comes_of_it(
-    status: int, headers: dict[str, str], body: bytes
+    client: Client, status: int, headers: dict[str, str], body: bytes
 ) -> None:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with raw_server(f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode("latin-1") + body) as url, suppress(LoaderError):
-        fetch(url, Access(deadline=Deadline(5)))
+        answer = client.get(url, "the page")
+        assert answer.failure() if not answer.ok else answer.document() is not None
