@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Tests start many processes, and where the environment forbids bytecode each would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # More workers than cores, since tests mostly wait for processes; the tests of a file share one, and so its servers.
 WORKERS := -n 3 --dist loadfile
 
@@ -27,7 +29,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@echo "setup: making .venv from requirements/dev.txt (about a minute on an empty cache)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^uv==' requirements/dev.txt)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -60,13 +62,17 @@ unit: setup ## Pure code, the small model, loopback servers
 integration: setup ## The operator against a real API server and controller manager
 	@$(BIN)/python -m pytest tests/integration $(WORKERS)
 
-# The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile. The clusters' groups
-# come first and take four of the workers (tests/e2e/conftest.py).
+# The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile.
 layers: setup ## All three layers side by side (root)
-	@$(BIN)/python -m pytest tests/e2e tests/integration tests/unit -n 6 --no-loadscope-reorder
+	@$(MAKE) --no-print-directory -j 2 --output-sync=line e2e unit-and-integration
 
+.PHONY: unit-and-integration
+unit-and-integration: setup
+	@$(BIN)/python -m pytest tests/integration tests/unit $(WORKERS)
+
+# A worker for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
 e2e: setup ## The whole way on a real kubelet (root)
-	@$(BIN)/python -m pytest tests/e2e -n 3
+	@$(BIN)/python -m pytest tests/e2e -n 4
 
 # Outside make test: it takes as long as one likes, and tells more the longer it takes.
 .PHONY: soak
