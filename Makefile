@@ -9,6 +9,8 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 # More workers than cores, since tests mostly wait for processes; the tests of a file share one, and so its servers.
 WORKERS := -n 3 --dist loadfile
+# One for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
+CLUSTER_WORKERS := -n 4
 
 ##@ Start here
 .PHONY: help demo test
@@ -64,15 +66,18 @@ integration: setup ## The operator against a real API server and controller mana
 
 # The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile.
 layers: setup ## All three layers side by side (root)
-	@$(MAKE) --no-print-directory -j 2 --output-sync=line e2e unit-and-integration
+	@$(MAKE) --no-print-directory -j 2 clusters-beside others-beside
 
-.PHONY: unit-and-integration
-unit-and-integration: setup
-	@$(BIN)/python -m pytest tests/integration tests/unit $(WORKERS)
+# awk lets go of whole lines only, so that the two do not write into each other's; Ctrl-C is for the tests, to clean up.
+BY_LINE := (trap "" INT; awk '{ print; fflush() }')
+.PHONY: clusters-beside others-beside
+clusters-beside: setup
+	@$(BIN)/python -m pytest tests/e2e $(CLUSTER_WORKERS) | $(BY_LINE)
+others-beside: setup
+	@$(BIN)/python -m pytest tests/integration tests/unit $(WORKERS) | $(BY_LINE)
 
-# A worker for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
 e2e: setup ## The whole way on a real kubelet (root)
-	@$(BIN)/python -m pytest tests/e2e -n 4
+	@$(BIN)/python -m pytest tests/e2e $(CLUSTER_WORKERS)
 
 # Outside make test: it takes as long as one likes, and tells more the longer it takes.
 .PHONY: soak
