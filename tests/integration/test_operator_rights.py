@@ -119,6 +119,7 @@ def test_a_right_that_is_missing_is_told_in_status_and_log(
         lone_world.apply()
         degraded = lone_world.until_condition("Degraded", "True", "PodsForbidden")
         assert 'cannot create resource "jobs" in API group "batch"' in degraded["message"]
-        assert 'cannot create resource \\"jobs\\"' in operator.new_log()
+        missing = 'cannot create resource \\"jobs\\"'
+        lone_world.until("the log tells of it", lambda: missing in operator.new_log())
     finally:
         operator.stop()

@@ -157,7 +157,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(server: ServerProcess) -> None:
 
 
 def test_an_interrupted_upload_ends_at_once_and_is_let_go(server: ServerProcess) -> None:
-    command = [PROGRAM, "transcribe", "-", "--rate", "16000", "--server", server.address]
+    # Whoever starts the tests in the background has Ctrl-C ignored in all that they start.
+    listening = ["env", "--default-signal=INT"]
+    command = [*listening, PROGRAM, "transcribe", "-", "--rate", "16000", "--server", server.address]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(tone(seconds=1.0).tobytes())
