@@ -68,8 +68,8 @@ integration: setup ## The operator against a real API server and controller mana
 layers: setup ## All three layers side by side (root)
 	@$(MAKE) --no-print-directory -j 2 clusters-beside others-beside
 
-# awk lets go of whole lines only, so that the two do not write into each other's; Ctrl-C is for the tests, to clean up.
-BY_LINE := (trap "" INT; awk '{ print; fflush() }')
+# sed lets go of whole lines only, so that the two do not write into each other's; Ctrl-C is for the tests, to clean up.
+BY_LINE := (trap "" INT; sed -u "")
 .PHONY: clusters-beside others-beside
 clusters-beside: setup
 	@$(BIN)/python -m pytest tests/e2e $(CLUSTER_WORKERS) | $(BY_LINE)
