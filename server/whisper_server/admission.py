@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from whisper_server.errors import OverloadedError
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 
 #: Bounds of the hint; clients add their own backoff.
 _SOONEST_SECONDS = 0.5

@@ -11,12 +11,12 @@ from whisper_contract.digest import format_digest
 from whisper_contract.reasons import EXIT_RETRY, EXIT_USAGE, FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
 from whisper_server.artifact import ArtifactMissingError, open_artifact
-from whisper_server.configuration import parse_settings
-from whisper_server.logs import configure_logging
+from whisper_server.configuration.reading import parse_settings
+from whisper_server.configuration.settings import Settings
+from whisper_server.configuration.values import SettingsError
+from whisper_server.operations.logs import configure_logging
 from whisper_server.security.mounted import MountedFileError
 from whisper_server.serve import BrokenError, LoadEngine, WarmUpError, load_whisper, serve
-from whisper_server.setting_values import SettingsError
-from whisper_server.settings import Settings
 
 _STEP = "serve"
 

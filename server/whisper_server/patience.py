@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from whisper_server.configuration.settings import Settings
 from whisper_server.errors import ExpiredError
-from whisper_server.settings import Settings
 
 _T = TypeVar("_T")
 

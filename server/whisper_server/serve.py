@@ -13,17 +13,18 @@ from whisper_server.admission import Admission
 from whisper_server.artifact import Artifact
 from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.spool import Spool
+from whisper_server.configuration.settings import Settings
 from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.loading import EngineSettings
 from whisper_server.engine.schedule.rows import ScheduleSettings
 from whisper_server.engine.whisper import WhisperEngine
-from whisper_server.engine_metrics import EngineMetrics
 from whisper_server.front_ends import FrontEnds
 from whisper_server.http.openai import openai_server
-from whisper_server.lifecycle import Lifecycle, Phase
-from whisper_server.metrics import Metrics
+from whisper_server.operations.engine_metrics import EngineMetrics
+from whisper_server.operations.lifecycle import Lifecycle, Phase
+from whisper_server.operations.metrics import Metrics
+from whisper_server.operations.probes import probe_application, serving_probes
 from whisper_server.patience import Patience
-from whisper_server.probes import probe_application, serving_probes
 from whisper_server.profanity import ProfanityFilter
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
@@ -31,7 +32,6 @@ from whisper_server.rpc.server import RpcServer
 from whisper_server.rpc.transcription import Transcription
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
-from whisper_server.settings import Settings
 from whisper_server.transcriber import Transcriber
 from whisper_server.warm_up import warm_up
 

@@ -36,7 +36,7 @@ from whisper_server.engine.schedule.errors import (
 from whisper_server.errors import ExpiredError, OverloadedError, UnavailableError
 from whisper_server.live.interface import LiveOptions, LiveUpdate
 from whisper_server.live.stream import listen
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 
 _U = TypeVar("_U")
 _Admit = Callable[[], contextlib.AbstractContextManager[None]]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from whisper_server.configuration import describe_settings
+from whisper_server.configuration.reading import describe_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "server.md"
 _HEAD = "| flag | environment | default | what it is |\n|---|---|---|---|\n"

@@ -11,12 +11,12 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from whisper_server.accounting import REQUEST_ID_KEY, choose_request_id, record_request
 from whisper_server.errors import RequestError
 from whisper_server.http.answers import Answer
 from whisper_server.http.errors import defect, error_answer, refusal
-from whisper_server.logs import caller_name, request_id
-from whisper_server.metrics import Metrics
+from whisper_server.operations.accounting import REQUEST_ID_KEY, choose_request_id, record_request
+from whisper_server.operations.logs import caller_name, request_id
+from whisper_server.operations.metrics import Metrics
 
 #: Of requests whose client hung up, or did not read its answer: the code that web servers' logs have for it.
 _GONE = "499"

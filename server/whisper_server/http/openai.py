@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from whisper_server.configuration.settings import Settings
 from whisper_server.engine.options import Task
 from whisper_server.http.audio import AudioApi
 from whisper_server.http.calls import Calls
 from whisper_server.http.models import ModelsApi
 from whisper_server.http.server import HttpServer, Listening, Route
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
-from whisper_server.settings import Settings
 from whisper_server.transcriber import Transcriber
 
 

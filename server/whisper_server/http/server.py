@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from whisper_server.http.calls import Calls, Handler
-from whisper_server.protocol_log import protocol_log
+from whisper_server.operations.protocol_log import protocol_log
 
 #: Bytes of a request's first line and of each of its headers, and how many of these there may be.
 _LONGEST_LINE = 8_190

@@ -7,7 +7,7 @@ import grpc
 from grpc_health.v1 import health
 
 from whisper_server.errors import UnauthenticatedError
-from whisper_server.logs import caller_name
+from whisper_server.operations.logs import caller_name
 from whisper_server.rpc.calls import Calls
 from whisper_server.security.tokens import Tokens
 

@@ -13,7 +13,6 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from whisper_server.accounting import REQUEST_ID_KEY, choose_request_id, record_request
 from whisper_server.errors import (
     ExpiredError,
     InvalidRequestError,
@@ -25,8 +24,9 @@ from whisper_server.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from whisper_server.logs import request_id
-from whisper_server.metrics import Metrics
+from whisper_server.operations.accounting import REQUEST_ID_KEY, choose_request_id, record_request
+from whisper_server.operations.logs import request_id
+from whisper_server.operations.metrics import Metrics
 from whisper_server.patience import Patience, until
 
 #: Milliseconds after which gRPC clients with a retry policy try again

@@ -8,13 +8,13 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from whisper_server.configuration.settings import Settings
 from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.credentials import server_credentials
 from whisper_server.rpc.health import Health
 from whisper_server.rpc.unary import UnaryInterceptor
 from whisper_server.security.secured import Security
-from whisper_server.settings import Settings
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 #: The name under which grpc.health.v1 tells of the server as a whole.

@@ -7,6 +7,7 @@ from typing import Any
 
 from whisper_server.api import transcription_pb2 as pb
 from whisper_server.api.transcription_pb2_grpc import add_TranscriptionServicer_to_server
+from whisper_server.configuration.settings import Settings
 from whisper_server.engine.interface import Segment, Update
 from whisper_server.engine.options import Instructions
 from whisper_server.live.interface import Final
@@ -18,7 +19,6 @@ from whisper_server.rpc.transcription_model import model_response
 from whisper_server.rpc.transcription_results import Answers, language_message, live_message, summary_message
 from whisper_server.rpc.uploads import uploading
 from whisper_server.served_model import ServedModel
-from whisper_server.settings import Settings
 from whisper_server.transcriber import Hearing, Job, Transcriber
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Transcription"].full_name

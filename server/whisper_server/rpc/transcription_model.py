@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from whisper_contract.digest import format_digest
 from whisper_server.api import transcription_pb2 as pb
+from whisper_server.configuration.settings import Settings
 from whisper_server.engine.limits import (
     DECODING_RANGES,
     MAX_CONTEXT_CHARACTERS,
@@ -13,7 +14,6 @@ from whisper_server.engine.limits import (
 )
 from whisper_server.live.interface import ENDPOINTING_LIMITS
 from whisper_server.served_model import ServedModel
-from whisper_server.settings import Settings
 
 
 def model_response(model: ServedModel, settings: Settings) -> pb.GetModelResponse:

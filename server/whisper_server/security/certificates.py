@@ -12,7 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.mounted import ChangeNotice, MountedFileError, read_file
 
 #: Files that change under the reader are read again so many times; a writer is done in milliseconds.

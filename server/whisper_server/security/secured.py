@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from whisper_server.metrics import Metrics
+from whisper_server.configuration.settings import Settings
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.certificates import CertificateFiles, Certificates
 from whisper_server.security.tokens import Tokens
-from whisper_server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

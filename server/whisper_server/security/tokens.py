@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whisper_server.errors import UnauthenticatedError
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.mounted import ChangeNotice, MountedFileError, read_file
 
 _SCHEME = "bearer"

@@ -15,7 +15,8 @@ from tests.unit.server.audio_files import tone, wav
 from tests.unit.server.fakes import FakeEngine
 from whisper_server.admission import Admission
 from whisper_server.audio.limits import DecodeLimits
-from whisper_server.metrics import Metrics
+from whisper_server.configuration.settings import Settings
+from whisper_server.operations.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.profanity import ProfanityFilter
 from whisper_server.rpc.calls import Calls
@@ -24,7 +25,6 @@ from whisper_server.rpc.server import RpcServer
 from whisper_server.rpc.transcription import Transcription
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
-from whisper_server.settings import Settings
 from whisper_server.transcriber import Transcriber
 
 __all__ = ["published_artifact"]

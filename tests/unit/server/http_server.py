@@ -15,7 +15,7 @@ from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.spool import Spool
 from whisper_server.http.openai import openai_server
 from whisper_server.http.server import HttpServer
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
 from whisper_server.transcriber import Transcriber

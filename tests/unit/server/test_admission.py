@@ -7,7 +7,7 @@ import pytest
 
 from whisper_server.admission import Admission
 from whisper_server.errors import OverloadedError
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 
 
 def test_one_more_than_allowed_is_refused_until_one_leaves() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from whisper_server.accounting import REQUEST_ID_KEY
-from whisper_server.metrics import Metrics
+from whisper_server.operations.accounting import REQUEST_ID_KEY
+from whisper_server.operations.metrics import Metrics
 from whisper_server.rpc.calls import Calls
 
 

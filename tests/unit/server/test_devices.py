@@ -5,9 +5,9 @@ from pathlib import Path
 import ctranslate2
 import pytest
 
+from whisper_server.configuration.settings import COMPUTE_TYPES
 from whisper_server.engine import devices
 from whisper_server.engine.interface import EngineError
-from whisper_server.settings import COMPUTE_TYPES
 
 CPU = {"float32", "int8", "int8_float32"}
 

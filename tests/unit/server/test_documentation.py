@@ -8,7 +8,7 @@ from tests.unit.server import test_http_fields as http
 from tests.unit.server.test_riva_fields import HONOURED, REFUSED, WITHOUT_EFFECT
 from whisper_server.engine.limits import DECODING_RANGES, VAD_RANGES
 from whisper_server.http import errors
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.rpc.riva_custom import KNOWN
 
 PAGE = (Path(__file__).parents[3] / "docs" / "server.md").read_text()

@@ -34,8 +34,8 @@ from whisper_server.engine.options import Context, DecodingOptions, Instructions
 from whisper_server.engine.schedule.errors import QueueFullError, RowExpiredError
 from whisper_server.engine.schedule.rows import RowClass, ScheduleSettings
 from whisper_server.engine.whisper import WhisperEngine
-from whisper_server.engine_metrics import EngineMetrics
-from whisper_server.metrics import Metrics
+from whisper_server.operations.engine_metrics import EngineMetrics
+from whisper_server.operations.metrics import Metrics
 
 __all__ = ["engine", "model", "notes"]
 

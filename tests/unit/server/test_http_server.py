@@ -16,8 +16,8 @@ from tests.unit.server.http_server import HttpServed, serving_http
 from tests.unit.server.http_wire import BODY, wire_to
 from tests.unit.server.test_tls import HOST, mount, settings_of
 from tests.unit.server.waiting import until
-from whisper_server.configuration import parse_settings
-from whisper_server.setting_values import SettingsError
+from whisper_server.configuration.reading import parse_settings
+from whisper_server.configuration.values import SettingsError
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: test\r\n"
 

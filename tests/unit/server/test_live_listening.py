@@ -23,7 +23,7 @@ from whisper_server.engine.schedule.errors import (
 )
 from whisper_server.errors import ExpiredError, InvalidRequestError, OverloadedError, RequestError, UnavailableError
 from whisper_server.live.interface import Final, LiveOptions, LiveUpdate
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.transcriber import Hearing, Job, Transcriber
 
 SPEECH = (RECORDINGS / "en-02.flac").read_bytes()

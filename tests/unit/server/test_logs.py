@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from whisper_server.logs import caller_name, configure_logging, request_id
+from whisper_server.operations.logs import caller_name, configure_logging, request_id
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Metric names follow Prometheus' practice, and are those that the documentation tells of."""
 
-from whisper_server.engine_metrics import EngineMetrics
-from whisper_server.metrics import Metrics
+from whisper_server.operations.engine_metrics import EngineMetrics
+from whisper_server.operations.metrics import Metrics
 
 OURS = {
     "whisper_server_requests": "counter",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.server.conftest import loopback_settings
 from tests.unit.server.waiting import until
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.patience import Patience
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.server import RpcServer, Service

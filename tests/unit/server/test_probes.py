@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 import pytest
 
-from whisper_server.lifecycle import Lifecycle, Phase
-from whisper_server.metrics import Metrics
-from whisper_server.probes import probe_application, serving_probes
+from whisper_server.operations.lifecycle import Lifecycle, Phase
+from whisper_server.operations.metrics import Metrics
+from whisper_server.operations.probes import probe_application, serving_probes
 
 
 class Probes:

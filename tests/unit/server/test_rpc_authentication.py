@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from riva.client.proto import riva_asr_pb2
 
 from tests.unit.server.conftest import Serve, Served, recognize_request
-from whisper_server.logs import RequestIdFilter
+from whisper_server.operations.logs import RequestIdFilter
 
 TOKEN = (("authorization", "Bearer secret-of-ada"),)
 

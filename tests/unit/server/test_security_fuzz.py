@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whisper_server.errors import UnauthenticatedError
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.certificates import CertificateFiles, Certificates
 from whisper_server.security.mounted import MountedFileError
 from whisper_server.security.tokens import Tokens

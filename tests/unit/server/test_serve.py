@@ -21,11 +21,11 @@ from whisper_contract.reasons import EXIT_RETRY
 from whisper_contract.termination import TerminationMessage
 from whisper_server.artifact import Artifact, open_artifact
 from whisper_server.cli import serve_artifact
+from whisper_server.configuration.settings import Settings
 from whisper_server.engine.interface import Engine, EngineError
 from whisper_server.engine.schedule.errors import BrokenRunnerError
-from whisper_server.engine_metrics import EngineMetrics
+from whisper_server.operations.engine_metrics import EngineMetrics
 from whisper_server.serve import BrokenError, WarmUpError, serve
-from whisper_server.settings import Settings
 
 
 class Life:

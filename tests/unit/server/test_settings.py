@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from whisper_server.configuration import describe_settings, parse_settings
-from whisper_server.setting_values import SettingsError
-from whisper_server.settings import Settings
+from whisper_server.configuration.reading import describe_settings, parse_settings
+from whisper_server.configuration.settings import Settings
+from whisper_server.configuration.values import SettingsError
 
 MODEL = ["--model", "/models/artifacts/ab"]
 

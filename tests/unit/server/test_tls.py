@@ -25,7 +25,7 @@ from tests.cluster import certificates
 from tests.cluster.certificates import LIFETIME, Authority, KeyPair
 from tests.unit.server.conftest import Serve, recognize_request
 from tests.unit.server.http_server import serving_http
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.certificates import CertificateFiles, Certificates
 from whisper_server.security.mounted import MountedFileError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from whisper_server.errors import UnauthenticatedError
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 from whisper_server.security.mounted import MountedFileError
 from whisper_server.security.tokens import Tokens
 

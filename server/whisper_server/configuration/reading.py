@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
-from whisper_server.setting_values import Setting, SettingsError, yes_or_no
-from whisper_server.settings import Settings
+from whisper_server.configuration.settings import Settings
+from whisper_server.configuration.values import Setting, SettingsError, yes_or_no
 
 ENVIRONMENT_PREFIX = "WHISPER_SERVER_"
 #: The one option that is no setting: where others are.

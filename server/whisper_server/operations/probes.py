@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from whisper_server.lifecycle import Lifecycle
-from whisper_server.metrics import CONTENT_TYPE, Metrics
-from whisper_server.protocol_log import protocol_log
+from whisper_server.operations.lifecycle import Lifecycle
+from whisper_server.operations.metrics import CONTENT_TYPE, Metrics
+from whisper_server.operations.protocol_log import protocol_log
 
 
 def probe_application(lifecycle: Lifecycle, metrics: Metrics) -> web.Application:

@@ -1,6 +1,6 @@
 """Everything that can be set, in one place: a field is a flag, a variable, a file's key, a default and a line of help.
 
-`model_name` is `--model-name`, `WHISPER_SERVER_MODEL_NAME` and the file's `model_name`; configuration.py reads them.
+`model_name` is `--model-name`, `WHISPER_SERVER_MODEL_NAME` and the file's `model_name`; reading.py reads them.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from whisper_contract.termination import TERMINATION_LOG
-from whisper_server.setting_values import (
+from whisper_server.configuration.values import (
     MIB,
     Setting,
     SettingsError,

@@ -3,7 +3,7 @@
 import logging
 import uuid
 
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 
 #: Metadata, or header, in which a caller may send an id of its own, and gets it, or ours, back.
 REQUEST_ID_KEY = "x-request-id"

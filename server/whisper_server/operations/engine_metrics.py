@@ -1,6 +1,6 @@
 """What the engine tells of its work, as Prometheus reads it."""
 
-from whisper_server.metrics import Metrics
+from whisper_server.operations.metrics import Metrics
 
 
 class EngineMetrics:
