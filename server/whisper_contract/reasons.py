@@ -47,7 +47,7 @@ class Failure:
     Attributes:
         reason: the constant.
         exit_code: what the process ends with.
-        raised_by: the steps that can raise it: pull, convert, publish, serve.
+        raised_by: the steps that can raise it: pull (and so resolve, its beginning), convert, publish, serve, gc.
         when: the sentence that says when it is raised.
         next_step: what a person can do about it.
     """
@@ -66,6 +66,7 @@ class Failure:
 
 _PULL = ("pull",)
 _ALL = ("pull", "convert", "publish")
+_ALL_AND_GC = (*_ALL, "gc")
 
 FAILURES: dict[Reason, Failure] = {
     row.reason: row
@@ -137,7 +138,7 @@ FAILURES: dict[Reason, Failure] = {
         Failure(
             Reason.CLAIM_NOT_WRITABLE,
             73,
-            _ALL,
+            _ALL_AND_GC,
             "The volume is mounted and this user may not write to it.",
             "Set podSecurityContext (fsGroup, or the volume's uid), or make the volume's root writable for uid 10001.",
         ),
@@ -172,7 +173,7 @@ FAILURES: dict[Reason, Failure] = {
         Failure(
             Reason.SPEC_INVALID,
             EXIT_USAGE,
-            _ALL,
+            _ALL_AND_GC,
             "The command was called with values that cannot be right.",
             "Correct the field that the message names.",
         ),
@@ -193,21 +194,21 @@ FAILURES: dict[Reason, Failure] = {
         Failure(
             Reason.OUT_OF_MEMORY,
             EXIT_RETRY,
-            _ALL,
+            _ALL_AND_GC,
             "The step ran out of memory.",
             "Raise pull.resources.limits.memory.",
         ),
         Failure(
             Reason.VOLUME_FAILED,
             EXIT_RETRY,
-            _ALL,
+            _ALL_AND_GC,
             "The volume that the models lie on broke down: a network mount was lost, or a disk fails.",
             "Look at the storage and at the node's kernel log; it is tried again meanwhile.",
         ),
         Failure(
             Reason.INTERNAL_ERROR,
             EXIT_RETRY,
-            _ALL,
+            _ALL_AND_GC,
             "The loader met something that it has no reason for: a defect of the loader.",
             "Please report the message and the pod's log.",
         ),

@@ -22,14 +22,14 @@ class TerminationMessage:
     """What a step ended with.
 
     Attributes:
-        step: pull, convert, publish or serve.
-        reason: a constant of `whisper_contract.reasons`, or Published.
+        step: pull, convert, publish, serve, gc or resolve.
+        reason: a constant of `whisper_contract.reasons`, or of success: Published, Freed, Resolved.
         message: one sentence for people; the only part that is shortened.
         digest: ``sha256:<hex>`` of the published artifact; None before there is one.
         source: the source's resolved identity (a commit, a version, an ETag), never with credentials.
         format: what the source held: ctranslate2 or transformers.
         quantization: of the published model.
-        size_bytes: of the published files in all.
+        size_bytes: of the published files in all; of what gc has freed.
     """
 
     step: str

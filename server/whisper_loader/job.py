@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,12 +12,15 @@ from whisper_contract.store import JOB_UID_VARIABLE, POD_UID_VARIABLE
 from whisper_contract.termination import TERMINATION_LOG, TerminationMessage
 from whisper_loader.errors import LoaderError
 from whisper_loader.log import logger
+from whisper_loader.source import Resolved
 from whisper_loader.steps import Published
+from whisper_loader.store.gc import Item, Kind, Outcome, freed_bytes
 from whisper_loader.store.staging import Staging
 
 #: Where to write the termination message instead of `TERMINATION_LOG`.
 TERMINATION_LOG_VARIABLE = "WHISPER_TERMINATION_LOG"
-PUBLISHED = "Published"
+# Reasons of success, one for each step that answers something.
+PUBLISHED, FREED, RESOLVED = "Published", "Freed", "Resolved"
 
 _T = TypeVar("_T")
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -70,6 +73,27 @@ def tell_published(step: str, published: Published) -> None:
             size_bytes=manifest.size_bytes,
         )
     )
+
+
+def tell_freed(step: str, items: Sequence[Item]) -> None:
+    """Leave the message of what was removed."""
+    counted = {outcome: sum(item.outcome is outcome for item in items) for outcome in Outcome}
+    artifacts = sum(item.outcome is Outcome.REMOVED and item.kind is Kind.ARTIFACT for item in items)
+    freed = freed_bytes(items)
+    parts = [f"{freed} bytes of {artifacts} artifacts and {counted[Outcome.REMOVED] - artifacts} leftovers are freed"]
+    if counted[Outcome.SPARED]:
+        parts.append(f"{counted[Outcome.SPARED]} younger than an hour are spared")
+    if counted[Outcome.HELD]:
+        parts.append(f"{counted[Outcome.HELD]} are still open somewhere and go the next time")
+    _write(TerminationMessage(step=step, reason=FREED, message="; ".join(parts), size_bytes=freed))
+
+
+def tell_resolved(step: str, resolved: Resolved) -> None:
+    """Leave the message of what the source holds; no identity where that would be another the next time."""
+    lasting = resolved.lasting
+    message = "the source was asked" if lasting else "the server tells no version: no strong ETag, no Last-Modified"
+    source = resolved.identity if lasting else None
+    _write(TerminationMessage(step=step, reason=RESOLVED, message=message, source=source))
 
 
 def tell_failure(step: str, error: LoaderError) -> None:

@@ -58,12 +58,14 @@ class Resolved:
         files: one archive, or the files of a model.
         is_archive: which of the two.
         image_path: set when the files are an image's layers, the uppermost first: the folder of it that is meant.
+        lasting: whether the same content has the same identity the next time; not so where the source tells no version.
     """
 
     identity: str
     files: tuple[SourceFile, ...]
     is_archive: bool
     image_path: str | None = None
+    lasting: bool = True
 
     @property
     def size(self) -> int | None:

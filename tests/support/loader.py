@@ -88,6 +88,11 @@ class Job:
         command = ("job", step, *arguments, "--store", self.store)
         return whisper_model(*command, env={**self.env, **(env or {})}, **options)
 
+    def resolve(self, *arguments: str | Path) -> Done:
+        """Ask what a source holds: the one step that has no store."""
+        self.log.unlink(missing_ok=True)
+        return whisper_model("job", "resolve", *arguments, env=self.env)
+
     def message(self) -> TerminationMessage:
         """Return the message that the last step has left; AssertionError when it left none."""
         message = TerminationMessage.parse(self.log.read_text())

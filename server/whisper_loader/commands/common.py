@@ -25,6 +25,13 @@ class Subparsers(Protocol):
         """Declare one."""
 
 
+class ArgumentContainer(Protocol):
+    """What argparse gives to declare arguments with: a parser, or a group of its arguments."""
+
+    def add_argument(self, *flags: str, **options: Any) -> argparse.Action:
+        """Declare one."""
+
+
 def add_command(subparsers: Subparsers, name: str, *, summary: str, details: str) -> argparse.ArgumentParser:
     """Declare a command whose help is `summary` in the list and `details`, kept as written, on its own page."""
     return subparsers.add_parser(
@@ -86,16 +93,21 @@ def add_reach(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secret-dir", type=Path, metavar="DIR", help="folder with a file for each key of the Secret")
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """Declare a source and how to read it."""
+def add_resolvable(parser: argparse.ArgumentParser) -> None:
+    """Declare a source and how to ask what it holds."""
     parser.add_argument(
         "source", metavar="SOURCE", help="s3://bucket/key, s3://bucket/prefix/, hf://org/name@rev, a path"
     )
     add_reach(parser)
     parser.add_argument("--anonymous", action="store_true", help="ask without credentials")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this time")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Declare a source and how to read it."""
+    add_resolvable(parser)
     parser.add_argument("--sha256", metavar="HEX", help="what the archive's bytes must have")
     add_quantization(parser)
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this time")
 
 
 def access_from(arguments: argparse.Namespace, deadline: Deadline) -> Access:

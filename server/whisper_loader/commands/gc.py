@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from whisper_contract.digest import parse_digest
 from whisper_contract.reasons import Reason
 from whisper_loader.commands.common import (
+    ArgumentContainer,
     Subparsers,
     add_command,
     add_json,
@@ -17,9 +19,9 @@ from whisper_loader.commands.common import (
     print_text,
 )
 from whisper_loader.errors import LoaderError, store_errors
-from whisper_loader.store.gc import Collector, Item, Outcome, Policy
+from whisper_loader.store.gc import Collector, Item, Outcome, Policy, freed_bytes
 
-_GRACE_SECONDS = 3600.0
+GRACE_SECONDS = 3600.0
 _DETAILS = """\
 Removes artifacts that are not named, what pulls have left that run no more, and records that lead nowhere, if nothing
 has touched them for an hour. Whole digests only. Naming none takes --keep-none, lest an empty list wipes the store.
@@ -40,18 +42,15 @@ def add_to(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "gc", summary="remove what nobody needs from a store", details=_DETAILS)
     add_store(parser)
     which = parser.add_argument_group("what to keep")
-    which.add_argument(
-        "--keep", nargs="+", action="extend", default=[], metavar="DIGEST", help="artifacts that are needed"
-    )
+    add_kept(which)
     which.add_argument("--keep-from", metavar="FILE", help="file with such digests, - for standard input")
-    which.add_argument("--keep-none", action="store_true", help="no artifact is needed: empty the store")
     which.add_argument(
         "--running-job", nargs="+", action="extend", default=[], metavar="UID", help="Jobs whose pulls still run"
     )
     which.add_argument(
         "--grace",
         type=float,
-        default=_GRACE_SECONDS,
+        default=GRACE_SECONDS,
         metavar="SECONDS",
         help="spare what was written or asked for within this time (default: %(default)g)",
     )
@@ -60,16 +59,35 @@ def add_to(subparsers: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
+def add_kept(parser: ArgumentContainer) -> None:
+    """Declare --keep, --keep-none and --unneeded."""
+    parser.add_argument(
+        "--keep", nargs="+", action="extend", default=[], metavar="DIGEST", help="artifacts that are needed"
+    )
+    parser.add_argument("--keep-none", action="store_true", help="no artifact is needed: empty the store")
+    parser.add_argument(
+        "--unneeded",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIGEST",
+        help="artifacts that are known to be unneeded: they go whatever their age",
+    )
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Remove, and tell what."""
+    lines = _lines(arguments.keep_from) if arguments.keep_from else []
+    keep, unneeded = kept_from(arguments, lines)
     policy = Policy(
-        keep=_kept(arguments),
+        keep=keep,
         running_jobs=frozenset(arguments.running_job),
         grace_seconds=_grace(arguments),
         dry_run=arguments.dry_run,
+        unneeded=unneeded,
     )
     items = _collect(present_store(arguments).absolute(), policy, quiet=arguments.json)
-    freed = sum(item.size_bytes for item in items if item.outcome is Outcome.REMOVED)
+    freed = freed_bytes(items)
     if arguments.json:
         print_json({"dryRun": policy.dry_run, "freedBytes": freed, "items": [_describe(item) for item in items]})
     else:
@@ -101,18 +119,25 @@ def _describe(item: Item) -> dict[str, Any]:
     }
 
 
-def _kept(arguments: argparse.Namespace) -> frozenset[str]:
-    """Return the hex digests to keep; LoaderError SpecInvalid unless it is sure what is meant."""
-    texts = [*arguments.keep, *(_lines(arguments.keep_from) if arguments.keep_from else [])]
+def kept_from(arguments: argparse.Namespace, more: Sequence[str] = ()) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the hex digests to keep, with `more`, and those that go; LoaderError SpecInvalid unless that is sure."""
+    texts = [*arguments.keep, *more]
     if texts and arguments.keep_none:
         raise LoaderError(Reason.SPEC_INVALID, "--keep-none contradicts the digests that are to be kept")
     if not texts and not arguments.keep_none:
         message = "no digest to keep was named, which would empty the store; say --keep-none if that is meant"
         raise LoaderError(Reason.SPEC_INVALID, message)
+    keep, unneeded = _digests("to keep", texts), _digests("that go", arguments.unneeded)
+    if both := keep & unneeded:
+        raise LoaderError(Reason.SPEC_INVALID, f"{min(both)} is both to be kept and unneeded")
+    return keep, unneeded
+
+
+def _digests(which: str, texts: Sequence[str]) -> frozenset[str]:
     try:
         return frozenset(parse_digest(text) for text in texts)
     except ValueError as error:
-        raise LoaderError(Reason.SPEC_INVALID, f"digests to keep: {error}") from error
+        raise LoaderError(Reason.SPEC_INVALID, f"digests {which}: {error}") from error
 
 
 def _grace(arguments: argparse.Namespace) -> float:

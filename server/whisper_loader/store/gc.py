@@ -17,6 +17,7 @@ from whisper_contract.store import ARTIFACTS, MANIFEST, SOURCES, STAGING
 from whisper_loader.store import records
 from whisper_loader.store.artifacts import find_artifact
 from whisper_loader.store.durable import make_folder, rename
+from whisper_loader.store.staging import is_by_hand
 from whisper_loader.store.trees import file_system_time, measure, remove, touch
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
@@ -50,12 +51,23 @@ class Policy:
         running_jobs: uids of the Jobs whose staging folders are in use.
         grace_seconds: what was written to more recently than this is spared.
         dry_run: remove nothing, and tell what would be.
+        unneeded: hex digests of artifacts that are known to be unneeded: they go whatever their age.
+        jobs_ended: whether no Job pulls into the store: staging folders of Jobs then go whatever their age.
     """
 
     keep: frozenset[str]
     running_jobs: frozenset[str]
     grace_seconds: float
     dry_run: bool
+    unneeded: frozenset[str] = frozenset()
+    jobs_ended: bool = False
+
+    def grace(self, kind: Kind, name: str) -> float:
+        """Return how old what has this name must be to go, in seconds."""
+        known = (kind is Kind.ARTIFACT and name in self.unneeded) or (
+            kind is Kind.STAGING and self.jobs_ended and not is_by_hand(name)
+        )
+        return 0.0 if known else self.grace_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,11 @@ class Item:
     size_bytes: int
     age_seconds: float
     outcome: Outcome
+
+
+def freed_bytes(items: Iterable[Item]) -> int:
+    """Return how many bytes went, or would go in a dry run."""
+    return sum(item.size_bytes for item in items if item.outcome is Outcome.REMOVED)
 
 
 @dataclass(slots=True)
@@ -110,13 +127,13 @@ class Collector:
             if tree is None:
                 continue  # somebody else has removed it
             age = self._now - tree.modified
-            outcome = self._treat(path, age)
+            outcome = self._treat(path, age, self.policy.grace(kind, path.name))
             if outcome is not None:
                 yield Item(kind, path, tree.size, age, outcome)
 
-    def _treat(self, path: Path, age: float) -> Outcome | None:
+    def _treat(self, path: Path, age: float, grace: float) -> Outcome | None:
         """Do to `path` what its age says; None when somebody else has removed it meanwhile."""
-        if age < self.policy.grace_seconds:
+        if age < grace:
             return Outcome.SPARED
         if self.policy.dry_run:
             return Outcome.REMOVED

@@ -23,6 +23,11 @@ _STATE = "state.json"
 _BY_HAND = "by-hand"
 
 
+def is_by_hand(folder: str) -> bool:
+    """Tell whether a folder in staging belongs to a pull by hand; else it is named after its Job."""
+    return folder.startswith(f"{_BY_HAND}-")
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What is known of a pull so far.

@@ -54,5 +54,5 @@ def test_every_row_speaks_to_people(row: Failure) -> None:
     assert re.fullmatch(r"[A-Z][A-Za-z]+", row.reason)
     assert row.when.endswith(".")
     assert row.next_step.endswith(".")
-    assert set(row.raised_by) <= {"pull", "convert", "publish", "serve"}
+    assert set(row.raised_by) <= {"pull", "convert", "publish", "serve", "gc"}
     assert row.raised_by

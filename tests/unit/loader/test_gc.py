@@ -237,3 +237,20 @@ def test_people_read_a_line_for_each_thing_and_the_sum(store: Path) -> None:
     assert told == f"artifact {size} bytes 7200 s old would be removed: {artifact.path}"
     assert last == f"would free {size} bytes"
     assert whisper_model("gc", "--store", store, "--keep-none").output.endswith(f"freed {size} bytes\n")
+
+
+def test_what_is_known_to_be_unneeded_goes_whatever_its_age(store: Path) -> None:
+    known, other = published(store, "known"), published(store, "other", {"a": b"x"})
+    done = gc(store, "--keep-none", "--unneeded", f"sha256:{known.manifest.digest}")
+    assert outcomes(done, store) == {
+        f"artifacts/{known.manifest.digest}": "removed",
+        f"artifacts/{other.manifest.digest}": "spared",
+    }
+
+
+def test_what_is_both_to_be_kept_and_unneeded_is_a_mistake(store: Path) -> None:
+    artifact = published(store, "one", age=2 * HOURS)
+    done = gc(store, "--keep", artifact.manifest.digest, "--unneeded", artifact.manifest.digest)
+    assert (done.exit_code, done.json["reason"]) == (2, "SpecInvalid")
+    assert "both to be kept and unneeded" in done.json["message"]
+    assert find_artifact(store, artifact.manifest.digest) is not None

@@ -76,7 +76,7 @@ def resolve(source: HTTPSource, access: Access) -> Resolved:
     version, ranged = retry(lambda: _look(address), access.deadline)
     read = partial(_open_range, address, version) if ranged else partial(_open_whole, address, version)
     file = SourceFile(_name(source), version.size, read, ranged=ranged)
-    return Resolved(_identity(source, version), (file,), is_archive=True)
+    return Resolved(_identity(source, version), (file,), is_archive=True, lasting=version.is_known)
 
 
 def _look(address: _Address) -> tuple[Version, bool]:
