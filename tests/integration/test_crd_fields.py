@@ -87,6 +87,9 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "server.env[].value": ("any text\n", [1]),
     "server.service.type": ("NodePort", ["ExternalName"]),
     "server.service.annotations{}": ("any text\n", [1]),
+    "server.rollout.strategy": ("InPlace", ["RollingUpdate"]),
+    "server.rollout.progressDeadlineSeconds": (60, ["1h"]),
+    "server.rollout.drainSeconds": (0, ["1h"]),
 }
 for part in ("pull", "server"):
     FIELDS |= {

@@ -12,6 +12,7 @@ from tests.cluster.kubeconfig import Kubectl
 from tests.support.whispermodels import GROUP, VERSION, Spec, minimal, model, read_crd
 
 NAMESPACE = "crd-surface"
+ROLLOUT = {"strategy": "Surge", "progressDeadlineSeconds": 1200, "drainSeconds": 300}
 READY = {
     "type": "Ready",
     "status": "True",
@@ -85,7 +86,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
                 "source": {"s3": {"bucket": "models", "key": "whisper.tar.zst", "anonymous": False}},
                 "cache": {},
                 "pull": {"timeoutSeconds": 7200},
-                "server": {"replicas": 1, "device": "auto", "service": {"type": "ClusterIP"}},
+                "server": {"replicas": 1, "device": "auto", "service": {"type": "ClusterIP"}, "rollout": ROLLOUT},
             },
         ),
         (
@@ -105,6 +106,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
                     "gpu": {"resourceName": "nvidia.com/gpu"},
                     "env": [{"name": "A", "value": ""}],
                     "service": {"type": "ClusterIP"},
+                    "rollout": ROLLOUT,
                 },
             },
         ),
@@ -130,6 +132,7 @@ def test_an_unknown_field_is_warned_about_and_not_kept(kubectl: Kubectl, control
         "replicas": 1,
         "device": "auto",
         "service": {"type": "ClusterIP"},
+        "rollout": ROLLOUT,
     }
 
 

@@ -170,6 +170,18 @@ class Service(_Part, frozen=True):
     annotations: dict[str, str] = {}
 
 
+class Strategy(StrEnum):
+    SURGE = "Surge"
+    IN_PLACE = "InPlace"
+    RECREATE = "Recreate"
+
+
+class Rollout(_Part, frozen=True):
+    strategy: Strategy = Strategy.SURGE
+    progress_deadline_seconds: int = 1200
+    drain_seconds: int = 300
+
+
 class Server(_Part, frozen=True):
     replicas: int = 1
     image: str | None = None
@@ -188,6 +200,7 @@ class Server(_Part, frozen=True):
     env: tuple[EnvVar, ...] = ()
     service_account_name: str | None = None
     service: Service = Service()
+    rollout: Rollout = Rollout()
 
     @property
     def gpu_count(self) -> int:

@@ -7,7 +7,7 @@ from whisper_operator.api import names
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Resources, Server
 from whisper_operator.api.status import Artifact
-from whisper_operator.builders import pods
+from whisper_operator.builders import pods, rollout
 from whisper_operator.builders.metadata import JSON, new_object, present
 from whisper_operator.settings import Settings
 
@@ -16,11 +16,6 @@ CONTAINER = "server"
 # Enough to be placed with sense beside other pods; large-v3 in float16 and one request need about this much.
 _RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"})
 
-# Loading a large model from a slow share takes minutes: this many periods of five seconds, then kubelet starts anew.
-_STARTUP_PERIODS = 180
-_PROGRESS_DEADLINE_SECONDS = 1200
-# Longer than the server's own drain delay and grace for calls in flight, so that it is never cut short.
-_TERMINATION_GRACE_SECONDS = 60
 _OLD_REPLICA_SETS = 2
 
 
@@ -32,8 +27,8 @@ def build_deployment(model: Model, settings: Settings, artifact: Artifact | None
     deployment["spec"] = {
         "replicas": model.spec.server.replicas,
         "selector": {"matchLabels": names.server_labels(model.name)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "progressDeadlineSeconds": _PROGRESS_DEADLINE_SECONDS,
+        "strategy": rollout.strategy(model.spec.server.rollout),
+        "progressDeadlineSeconds": model.spec.server.rollout.progress_deadline_seconds,
         "revisionHistoryLimit": _OLD_REPLICA_SETS,
         "template": _template(model, settings, artifact),
     }
@@ -54,7 +49,7 @@ def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
             automountServiceAccountToken=False,
             enableServiceLinks=False,
             serviceAccountName=server.service_account_name,
-            terminationGracePeriodSeconds=_TERMINATION_GRACE_SECONDS,
+            terminationGracePeriodSeconds=rollout.termination_grace_seconds(server.rollout),
             nodeSelector=dict(server.node_selector),
             tolerations=[dict(toleration) for toleration in server.tolerations],
             runtimeClassName=server.runtime_class_name,
@@ -78,7 +73,11 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
         resources=pods.resources(server.resources, _RESOURCES, _gpus(server)),
         securityContext=pods.container_security(),
         volumeMounts=pods.mounts(store_read_only=True),
-        startupProbe=_probe("/health/startup", periodSeconds=5, failureThreshold=_STARTUP_PERIODS),
+        startupProbe=_probe(
+            "/health/startup",
+            periodSeconds=rollout.STARTUP_PERIOD_SECONDS,
+            failureThreshold=rollout.startup_periods(server.rollout),
+        ),
         readinessProbe=_probe("/health/ready", periodSeconds=5, failureThreshold=2),
         livenessProbe=_probe("/health/live", periodSeconds=10, failureThreshold=6),
     )
@@ -90,6 +89,7 @@ def _arguments(model: Model, artifact: Artifact) -> list[str]:
         *("--model", str(PurePosixPath(STORE_MOUNT, artifact.path))),
         *("--model-name", ",".join(server.model_names or (model.name,))),
         *("--device", server.device_in_use.value),
+        *rollout.drain_flags(server.rollout),
     ]
     if server.compute_type:
         arguments += ["--compute-type", ",".join(server.compute_type)]

@@ -73,8 +73,13 @@ def _overdue(deployment: JSON) -> Finding | None:
 
 def _trouble(server_pods: Sequence[JSON], *, claim_pending: bool) -> Finding | None:
     unwell = [pod for pod in server_pods if not is_terminating(pod) and condition(pod, "Ready") is None]
-    findings = (_pod_trouble(pod, claim_pending=claim_pending) for pod in unwell)
-    return next(filter(None, findings), None)
+    findings = filter(None, (_pod_trouble(pod, claim_pending=claim_pending) for pod in unwell))
+    return next((finding for finding in findings if not _passes(finding, server_pods)), None)
+
+
+def _passes(finding: Finding, server_pods: Sequence[JSON]) -> bool:
+    """Tell whether a server waits for no more than the room, often the GPU, of one that is ending its calls."""
+    return finding.reason == Reason.UNSCHEDULABLE and any(map(is_terminating, server_pods))
 
 
 def _pod_trouble(pod: JSON, *, claim_pending: bool) -> Finding | None:

@@ -17,6 +17,8 @@ from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
+from whisper_server.configuration.reading import parse_settings
+from whisper_server.configuration.settings import Settings as ServerSettings
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -186,3 +188,31 @@ def test_the_job_of_one_case_reads_the_source_from_its_own_store() -> None:
     assert [volume["name"] for volume in pod["volumes"]] == ["models", "tmp"]
     mounted = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     assert mounted["/volumes/shared-models"] == mounted["/models"] == "models"
+
+
+def server_pod(**server: Any) -> dict[str, Any]:
+    deployment = build_deployment(model_of({"source": SOURCE, "server": server}), SETTINGS, ARTIFACT)
+    assert deployment is not None
+    pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def server_settings(pod: dict[str, Any]) -> ServerSettings:
+    """What the server makes of its arguments."""
+    (container,) = pod["containers"]
+    return parse_settings(container["args"], {})
+
+
+@pytest.mark.parametrize("seconds", [0, 30, 86_400])
+def test_a_server_has_ended_by_itself_before_kubelet_ends_it(seconds: int) -> None:
+    pod = server_pod(rollout={"drainSeconds": seconds})
+    settings = server_settings(pod)
+    assert settings.grace_seconds == seconds
+    assert settings.drain_delay_seconds + settings.grace_seconds < pod["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize("deadline", [60, 1200, 86_400])
+def test_a_server_that_hangs_is_started_anew_before_the_rollout_has_failed(deadline: int) -> None:
+    (container,) = server_pod(rollout={"progressDeadlineSeconds": deadline})["containers"]
+    probe = container["startupProbe"]
+    assert 0 < probe["periodSeconds"] * probe["failureThreshold"] < deadline

@@ -113,6 +113,14 @@ def test_a_server_that_leaves_is_not_asked_what_ails_it() -> None:
     assert serving.finding.reason == "RollingOut"
 
 
+def test_a_server_that_waits_for_the_gpu_of_one_that_leaves_is_no_trouble() -> None:
+    leaving = server_pod(**READY)
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    serving = observe_servers(deployment(1, 1, 0), [server_pod(**unscheduled()), leaving], 1, claim_pending=False)
+    assert serving is not None
+    assert serving.finding.reason == "RollingOut"
+
+
 def test_a_server_whose_claim_has_no_volume_says_so() -> None:
     unbound = server_pod(**unscheduled("pod has unbound immediate PersistentVolumeClaims"))
     serving = observe_servers(deployment(1, 1, 0), [unbound], 1, claim_pending=True)
