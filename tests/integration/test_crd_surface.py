@@ -21,6 +21,15 @@ READY = {
     "lastTransitionTime": "2026-01-01T00:00:00Z",
     "observedGeneration": 1,
 }
+ARTIFACT = {
+    "digest": "sha256:" + "0123456789abcdef" * 4,
+    "shortDigest": "0123456789ab",
+    "source": "s3://models/whisper.tar.zst?versionId=1",
+    "format": "transformers",
+    "quantization": "float16",
+    "sizeBytes": 1_617_000_000,
+    "path": "artifacts/" + "0123456789abcdef" * 4,
+}
 STATUS = {
     "observedGeneration": 1,
     "conditions": [READY],
@@ -30,16 +39,15 @@ STATUS = {
     "readyReplicas": 1,
     "ready": "1/2",
     "endpoints": {"grpc": "seen.crd-surface.svc:50051", "http": "seen.crd-surface.svc:8000"},
-    "artifact": {
+    "artifact": ARTIFACT,
+    "target": {
+        "inputsHash": "0123abcd",
+        "state": "Published",
+        "reason": "Published",
         "digest": "sha256:" + "0123456789abcdef" * 4,
-        "shortDigest": "0123456789ab",
-        "source": "s3://models/whisper.tar.zst?versionId=1",
-        "format": "transformers",
-        "quantization": "float16",
-        "sizeBytes": 1_617_000_000,
-        "path": "artifacts/" + "0123456789abcdef" * 4,
+        "artifact": ARTIFACT,
     },
-    "target": {"inputsHash": "0123abcd", "state": "Published", "reason": "Published", "digest": "sha256:" + "0" * 64},
+    "revisions": [ARTIFACT],
     "pull": {
         "attempt": 1,
         "step": "pull",
@@ -84,7 +92,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
             minimal(),
             {
                 "source": {"s3": {"bucket": "models", "key": "whisper.tar.zst", "anonymous": False}},
-                "cache": {},
+                "cache": {"keepRevisions": 2},
                 "pull": {"timeoutSeconds": 7200},
                 "server": {"replicas": 1, "device": "auto", "service": {"type": "ClusterIP"}, "rollout": ROLLOUT},
             },
@@ -98,7 +106,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
             },
             {
                 "source": {"huggingFace": {"repo": "openai/whisper-tiny", "revision": "main"}},
-                "cache": {},
+                "cache": {"keepRevisions": 2},
                 "pull": {"timeoutSeconds": 7200, "tolerations": [{"key": "gpu", "operator": "Equal"}]},
                 "server": {
                     "replicas": 1,

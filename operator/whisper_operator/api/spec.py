@@ -110,6 +110,7 @@ class Cache(_Part, frozen=True):
     storage_class_name: str | None = None
     size: str = "20Gi"
     access_modes: tuple[str, ...] = ("ReadWriteMany",)
+    keep_revisions: int = 2
 
 
 class Resources(_Part, frozen=True):

@@ -4,10 +4,12 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from whisper_contract.digest import parse_digest, short_digest
 from whisper_contract.store import artifact_path
 from whisper_contract.termination import TerminationMessage
+from whisper_operator.api import conditions
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -92,12 +94,18 @@ class Phase(StrEnum):
 
 
 class Target(_Part, frozen=True):
-    """What is being prepared: for which inputs, how far, why so, and its digest once it is known."""
+    """What is being prepared: for which inputs, how far, why so, and once it is published all that serving it needs.
+
+    Attributes:
+        digest: of the artifact, for people; and for an earlier operator, which reads no more than that.
+        artifact: absent in what an operator wrote that did not know it.
+    """
 
     inputs_hash: str
     state: Phase
     reason: str
     digest: str | None = None
+    artifact: Artifact | None = None
 
 
 class PullProgress(_Part, frozen=True):
@@ -113,7 +121,14 @@ class PullProgress(_Part, frozen=True):
 
 
 class Status(_Part, frozen=True):
-    """All of the status that the operator writes. `ready` is for people: ready of wanted servers, as 1/2."""
+    """All of the status that the operator writes.
+
+    Attributes:
+        ready: for people: ready of wanted servers, as 1/2.
+        artifact: the last that served; until one has, the one that is to.
+        target: what the spec asks for.
+        revisions: what has served, the last one first.
+    """
 
     observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
@@ -126,6 +141,7 @@ class Status(_Part, frozen=True):
     artifact: Artifact | None = None
     target: Target | None = None
     pull: PullProgress | None = None
+    revisions: tuple[Artifact, ...] = ()
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of that type."""
@@ -140,6 +156,19 @@ class Status(_Part, frozen=True):
 def parse_status(status: Any) -> Status:
     """Return the status that the JSON holds; an empty one when it is none of ours (it is written anew then)."""
     try:
-        return msgspec.convert(status, Status)
+        return _completed(msgspec.convert(status, Status))
     except msgspec.ValidationError:
         return Status()
+
+
+def _completed(status: Status) -> Status:
+    """Add what an earlier operator did not write, so that an upgrade neither pulls nor rolls out anything."""
+    target, artifact = status.target, status.artifact
+    if target is None or artifact is None:
+        return status
+    if target.artifact is None and target.digest == artifact.digest:
+        return replace(status, target=replace(target, artifact=artifact))
+    available = status.condition(conditions.AVAILABLE)
+    if not status.revisions and available is not None and available.status == "True":
+        return replace(status, revisions=(artifact,))
+    return status

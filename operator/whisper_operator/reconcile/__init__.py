@@ -5,6 +5,7 @@ claims        what stands in the way of a pull: missing claims, access modes
 pods          why a pod does not run, and with what its containers ended
 jobs          what state a pull Job is in, and how it ended
 pulling       what is to be done about the artifact: the next attempt, waiting, or nothing
+rollout       which artifact the servers get, and which ones have served
 serving       what the servers are up to
 applying      carrying out what was decided
 conditions    all that as conditions, and statuses as a whole status

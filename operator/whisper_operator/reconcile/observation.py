@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from whisper_operator.api import names
 from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_model
-from whisper_operator.api.status import Phase
+from whisper_operator.api.status import Artifact, Phase
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.reconcile import jobs
@@ -41,13 +41,12 @@ class Observed:
         return tuple(job for job in self.jobs if jobs.inputs(job) == inputs)
 
     @property
-    def recorded(self) -> bool:
-        """Whether the status says that what the spec asks for is published."""
-        target, artifact = self.model.status.target, self.model.status.artifact
-        if target is None or artifact is None:
-            return False
-        published = target.state is Phase.PUBLISHED and target.digest == artifact.digest
-        return published and target.inputs_hash == self.model.inputs
+    def recorded(self) -> Artifact | None:
+        """What the spec asks for, when the status says that it is published."""
+        target = self.model.status.target
+        if target is None or target.state is not Phase.PUBLISHED or target.inputs_hash != self.model.inputs:
+            return None
+        return target.artifact
 
     def job_pods(self, job: JSON) -> list[JSON]:
         """Return the pods of `job`."""

@@ -83,8 +83,8 @@ def retry_delay(attempt: int) -> timedelta:
 
 
 def _decide_without_job(seen: Observed) -> Pulling:
-    artifact = seen.model.status.artifact
-    if seen.recorded and artifact is not None and not _missing(seen, artifact, since=None):
+    artifact = seen.recorded
+    if artifact is not None and not _missing(seen, artifact, since=None):
         return _published(seen, artifact)
     return _start(seen, 1)
 
@@ -111,9 +111,7 @@ def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings)
 
 
 def _decide_succeeded(seen: Observed, job: JSON, now: datetime) -> Pulling:
-    artifact = jobs.published(seen.job_pods(job))
-    if artifact is None and seen.recorded:
-        artifact = seen.model.status.artifact
+    artifact = jobs.published(seen.job_pods(job)) or seen.recorded
     if artifact is None:
         gone = Finding(LoaderReason.INTERNAL_ERROR, "The pull succeeded and its pod is gone before it could be read")
         return _next_attempt(seen, job, gone, now)
@@ -124,7 +122,7 @@ def _decide_succeeded(seen: Observed, job: JSON, now: datetime) -> Pulling:
 
 def _published(seen: Observed, artifact: Artifact) -> Pulling:
     if (trouble := claims.cache_missing(seen)) is not None:
-        return Pulling(Phase.BLOCKED, trouble, delete=superseded(seen), look_again=_LOOK_AGAIN)
+        return Pulling(Phase.BLOCKED, trouble, artifact, delete=superseded(seen), look_again=_LOOK_AGAIN)
     finding = Finding(Reason.PUBLISHED, f"The artifact {artifact.digest} is published")
     return Pulling(Phase.PUBLISHED, finding, artifact=artifact, delete=superseded(seen))
 

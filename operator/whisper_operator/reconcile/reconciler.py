@@ -15,7 +15,7 @@ from whisper_operator.api.status import Status
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
-from whisper_operator.reconcile import claims, events, pulling
+from whisper_operator.reconcile import claims, events, pulling, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.conditions import Situation
 from whisper_operator.reconcile.objects import JSON
@@ -69,7 +69,7 @@ class Reconciler:
         now = self._clock()
         seen = observe(self._client, model)
         decision = pulling.decide(seen, now, self._settings)
-        artifact = decision.artifact or model.status.artifact
+        artifact = rollout.decide(model.status, decision)
         outcome = self._changes.carry_out(seen, decision, artifact)
         situation = Situation(
             decision,

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whisper_contract.reasons import Reason as LoaderReason
+from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.api.status import Artifact
 from whisper_operator.reconcile import pods
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
 
@@ -19,6 +21,7 @@ class Serving:
         ready: those of them that are ready.
         finding: what they are up to.
         settled: whether all that are wanted, and no others, are there and ready with the Deployment's present template.
+        digest: of the artifact that this template serves.
     """
 
     wanted: int
@@ -26,6 +29,11 @@ class Serving:
     ready: int
     finding: Finding
     settled: bool = False
+    digest: str | None = None
+
+    def serves(self, artifact: Artifact) -> bool:
+        """Tell whether all servers serve the artifact. With none there is nobody to tell."""
+        return self.settled and self.wanted > 0 and self.digest == artifact.digest
 
 
 def observe_servers(
@@ -35,12 +43,13 @@ def observe_servers(
     if deployment is None:
         return None
     replicas, ready = _count(deployment, "replicas"), _count(deployment, "readyReplicas")
+    digest = dig(deployment, "spec", "template", "metadata", "annotations", names.ANNOTATION_ARTIFACT)
     finding = _settled(deployment, wanted)
     if finding is not None:
-        return Serving(wanted, replicas, ready, finding, settled=True)
+        return Serving(wanted, replicas, ready, finding, settled=True, digest=digest)
     trouble = _refused(deployment) or _trouble(server_pods, claim_pending=claim_pending) or _overdue(deployment)
     rolling = Finding(Reason.ROLLING_OUT, f"{ready} of {wanted} servers are ready, and a rollout is under way")
-    return Serving(wanted, replicas, ready, trouble or rolling)
+    return Serving(wanted, replicas, ready, trouble or rolling, digest=digest)
 
 
 def _settled(deployment: JSON, wanted: int) -> Finding | None:

@@ -11,6 +11,7 @@ from whisper_operator.api.model import InvalidModel, Model
 from whisper_operator.api.reasons import Finding
 from whisper_operator.api.status import Artifact, Phase, PullProgress, Status, Target
 from whisper_operator.builders.service import endpoints
+from whisper_operator.reconcile import rollout
 from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
 from whisper_operator.reconcile.pulling import Pulling
 
@@ -18,8 +19,9 @@ from whisper_operator.reconcile.pulling import Pulling
 def build_status(
     model: Model, situation: Situation, artifact: Artifact | None, progress: Progress | None, now: datetime
 ) -> Status:
-    """Return the status: `artifact` is what is served now, `progress` what the running pull said last."""
+    """Return the status: `artifact` is what the servers were given, `progress` what the running pull said last."""
     serving = situation.serving
+    revisions = rollout.revisions(model.status.revisions, artifact, serving, model.spec.cache.keep_revisions)
     wanted = model.spec.server.replicas
     ready = serving.ready if serving else 0
     return Status(
@@ -31,9 +33,10 @@ def build_status(
         ready_replicas=ready,
         ready=f"{ready}/{wanted}",
         endpoints=endpoints(model) if serving else None,
-        artifact=artifact,
+        artifact=revisions[0] if revisions else artifact,
         target=_target(model, situation.pulling),
         pull=_pull(situation.pulling, progress),
+        revisions=revisions,
     )
 
 
@@ -43,6 +46,7 @@ def _target(model: Model, pulling: Pulling) -> Target:
         state=pulling.phase,
         reason=str(pulling.finding.reason),
         digest=pulling.artifact.digest if pulling.artifact else None,
+        artifact=pulling.artifact,
     )
 
 
@@ -86,4 +90,5 @@ def build_invalid_status(model: InvalidModel, now: datetime) -> Status:
         endpoints=before.endpoints,
         artifact=before.artifact,
         target=before.target,
+        revisions=before.revisions,
     )

@@ -31,7 +31,7 @@ A file for --keep-from has one digest a line; empty lines and those that begin w
 
 examples:
   whisper-model gc --store /srv/models --keep sha256:3f9c…e1 sha256:77d0…c4 --dry-run
-  kubectl get whispermodels -A -o jsonpath='{range .items[*]}{.status.artifact.digest}{"\\n"}{end}' |
+  kubectl get whispermodels -A -o json | grep -oE 'sha256:[0-9a-f]{64}' | sort -u |
     whisper-model gc --store /srv/models --keep-from -
 """
 _SAID = {Outcome.REMOVED: "removed", Outcome.SPARED: "spared, too young", Outcome.HELD: "still held, partly removed"}

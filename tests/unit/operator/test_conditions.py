@@ -26,7 +26,7 @@ RETRY = Pulling(Phase.PULLING, Finding("Pulling"), attempt=2, earlier=Finding("U
 BLOCK = Pulling(Phase.BLOCKED, Finding("ClaimNotFound"))
 DONE = Pulling(Phase.PUBLISHED, Finding("Published"), artifact=ARTIFACT)
 
-UP = Serving(1, 1, 1, Finding("ServersReady"), settled=True)
+UP = Serving(1, 1, 1, Finding("ServersReady"), settled=True, digest=DIGEST)
 ROLLING = Serving(1, 2, 1, Finding("RollingOut"))
 STARTING = Serving(1, 1, 0, Finding("RollingOut"))
 BROKEN = Serving(1, 1, 0, Finding("WarmUpFailed"))
@@ -133,6 +133,7 @@ def test_what_is_written_is_what_is_read_again() -> None:
 
 
 def test_the_status_of_a_ready_model() -> None:
+    artifact = {"digest": DIGEST, "shortDigest": "a" * 12, "path": "artifacts/" + "a" * 64}
     status = status_of(Situation(DONE, UP)).to_json()
     del status["conditions"]
     assert status == {
@@ -143,13 +144,15 @@ def test_the_status_of_a_ready_model() -> None:
         "readyReplicas": 1,
         "ready": "1/1",
         "endpoints": {"grpc": "m.speech.svc:50051", "http": "m.speech.svc:8000"},
-        "artifact": {"digest": DIGEST, "shortDigest": "a" * 12, "path": "artifacts/" + "a" * 64},
+        "artifact": artifact,
         "target": {
             "inputsHash": model().inputs,
             "state": "Published",
             "reason": "Published",
             "digest": DIGEST,
+            "artifact": artifact,
         },
+        "revisions": [artifact],
     }
 
 

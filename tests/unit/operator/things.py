@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from tests.support.objects import SETTINGS, model_of
 from whisper_contract.termination import TerminationMessage
 from whisper_operator.api.model import Model
-from whisper_operator.api.status import parse_status
+from whisper_operator.api.status import Artifact, parse_status
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.reconcile.objects import format_time
@@ -16,7 +18,7 @@ JSON = dict[str, Any]
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SOURCE = {"s3": {"bucket": "models", "key": "whisper.tar.zst"}}
-DIGEST = "sha256:" + "a" * 64
+DIGEST, OTHER_DIGEST = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
 def model(name: str = "m", *, retry: str = "", created: str = "2026-01-01T00:00:00Z", **fields: Any) -> Model:
@@ -33,11 +35,16 @@ def _with_status(found: Model, status: JSON) -> Model:
 
 def published_status(of: Model, digest: str = DIGEST) -> JSON:
     """The status of a model whose artifact is published."""
-    short = digest.removeprefix("sha256:")[:12]
     return {
-        "artifact": {"digest": digest, "shortDigest": short, "path": "artifacts/" + digest.removeprefix("sha256:")},
+        "artifact": msgspec.to_builtins(artifact(digest)),
         "target": {"inputsHash": of.inputs, "state": "Published", "reason": "Published", "digest": digest},
     }
+
+
+def artifact(digest: str = DIGEST) -> Artifact:
+    """An artifact with this digest."""
+    hex_digest = digest.removeprefix("sha256:")
+    return Artifact(digest=digest, short_digest=hex_digest[:12], path=f"artifacts/{hex_digest}")
 
 
 def ago(minutes: float) -> str:
