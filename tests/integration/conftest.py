@@ -12,7 +12,7 @@ from tests.integration.audit import Audit, flags
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import World
 from tests.support.chart import NAMESPACE, of_kind, render
-from tests.support.whispermodels import CRD_FILE
+from tests.support.whispermodels import install_crd
 
 _RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 
@@ -34,8 +34,7 @@ def operator_kubeconfig(control_plane: ControlPlane) -> Path:
     objects = [one for kind in _RIGHTS for one in of_kind(render(), kind)]
     (account,) = of_kind(objects, "ServiceAccount")
     kubectl = control_plane.kubectl
-    kubectl("apply", "--server-side", f"--filename={CRD_FILE}")
-    kubectl("wait", "--for=condition=Established", "crd/whispermodels.stt.whisper-operator.io")
+    install_crd(kubectl)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(namespace))
     kubectl.apply(*objects)

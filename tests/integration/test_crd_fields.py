@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
-from tests.support.whispermodels import Models, Node, nodes, read_crd, schema, spec_with
+from tests.support.whispermodels import Models, Node, install_crd, nodes, schema, spec_with
 
 NAME, NO_NAMES = "some-name.v1", ["Some_Name", "-a", ""]
 LABEL, NO_LABELS = "a_B.c-1", ["a b", "-a"]
@@ -136,8 +136,7 @@ BOUNDS = [(path, *bound) for path, node in SPEC_NODES.items() for bound in beyon
 
 @pytest.fixture(scope="module")
 def models(control_plane: ControlPlane) -> Models:
-    control_plane.kubectl.apply(read_crd())
-    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    install_crd(control_plane.kubectl)
     return Models(control_plane.kubeconfig, "default")
 
 

@@ -7,15 +7,13 @@ import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.crd_rules import CHANGES, NAMES, TWINS, Change, Twins
-from tests.support.whispermodels import Models, minimal, read_crd, schema
+from tests.support.whispermodels import Models, install_crd, minimal, schema
 
 
 @pytest.fixture(scope="module")
 def models(control_plane: ControlPlane) -> Models:
-    control_plane.kubectl.apply(
-        read_crd(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "crd-rules"}}
-    )
-    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    install_crd(control_plane.kubectl)
+    control_plane.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "crd-rules"}})
     return Models(control_plane.kubeconfig, "crd-rules")
 
 

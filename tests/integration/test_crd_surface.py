@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
-from tests.support.whispermodels import GROUP, VERSION, Spec, minimal, model, read_crd
+from tests.support.whispermodels import GROUP, VERSION, Spec, install_crd, minimal, model
 
 NAMESPACE = "crd-surface"
 ROLLOUT = {"strategy": "Surge", "progressDeadlineSeconds": 1200, "drainSeconds": 300}
@@ -70,8 +70,8 @@ def control_plane() -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def kubectl(control_plane: ControlPlane) -> Kubectl:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    control_plane.kubectl.apply(read_crd(), namespace)
-    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    install_crd(control_plane.kubectl)
+    control_plane.kubectl.apply(namespace)
     return control_plane.kubectl
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from tests.cluster.control_plane import ControlPlane
 from tests.support.pages import fenced, sections
-from tests.support.whispermodels import read_crd
+from tests.support.whispermodels import install_crd, read_crd
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -17,8 +17,7 @@ STRICTLY = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
 
 @pytest.fixture(scope="module")
 def control_plane_with_crd(control_plane: ControlPlane) -> ControlPlane:
-    control_plane.kubectl.apply(read_crd())
-    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    install_crd(control_plane.kubectl)
     return control_plane
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
-from tests.support.whispermodels import read_crd
+from tests.support.whispermodels import install_crd
 from whisper_contract.uris import parse_source
 from whisper_loader.access import Access
 from whisper_loader.resource import serving_resource
@@ -27,8 +27,7 @@ PUSHED = {
 
 @pytest.mark.parametrize(("uri", "sha256"), PUSHED.items(), ids=PUSHED)
 def test_what_push_prints_is_taken_without_a_warning(control_plane: ControlPlane, uri: str, sha256: str | None) -> None:
-    control_plane.kubectl.apply(read_crd())
-    control_plane.kubectl("wait", "crd/whispermodels.stt.whisper-operator.io", "--for=condition=Established")
+    install_crd(control_plane.kubectl)
     strictly = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
     for access in (Access(), ACCESS):
         printed = serving_resource(parse_source(uri), access, sha256)

@@ -10,9 +10,13 @@ from typing import Any
 import yaml
 from kubernetes import client, config
 
+from tests.cluster.kubeconfig import Kubectl
+from tests.cluster.processes import wait_until
+
 GROUP, VERSION, PLURAL = "stt.whisper-operator.io", "v1alpha1", "whispermodels"
 CRD_FILE = Path(__file__).parents[2] / "crds" / "whispermodels.yaml"
 
+_PATIENCE_SECONDS = 60
 _S3 = {"bucket": "models", "key": "whisper.tar.zst"}
 # What has to stand beside a field for the spec to be whole, by the path of what holds the field.
 _NEIGHBOURS: dict[str, dict[str, Any]] = {
@@ -65,6 +69,17 @@ def model(spec: Spec, name: str = "whisper") -> dict[str, Any]:
 def read_crd() -> dict[str, Any]:
     crd: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
     return crd
+
+
+def install_crd(kubectl: Kubectl) -> None:
+    """Install the resource, and wait until the API server serves it (kubectl wait fails while it has no conditions)."""
+    kubectl.apply(read_crd())
+    wait_until("WhisperModels are served", lambda: _established(kubectl), seconds=_PATIENCE_SECONDS)
+
+
+def _established(kubectl: Kubectl) -> bool:
+    conditions = kubectl.get("crd", f"{PLURAL}.{GROUP}").get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def schema() -> dict[str, Any]:
