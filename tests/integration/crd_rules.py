@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.whispermodels import Spec, minimal, spec_with
+from tests.support.whispermodels import PREFERRED, REQUIRED, Spec, minimal, spec_with
 
 HASH = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 
@@ -61,6 +61,7 @@ def resources(part: str, requested: Any, limit: Any) -> Spec:
     return spec_with(f"{part}.resources", {"requests": {"memory": requested}, "limits": {"memory": limit}})
 
 
+NEAR = {"topologyKey": "topology.kubernetes.io/zone"}
 ONE_SOURCE = "a source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume"
 NO_GPU_RESOURCES = "GPUs are asked for by gpu.count and gpu.resourceName, not in resources"
 RELATIVE_PATH = "the path is relative to the claim's root, with no leading / and no '..'"
@@ -250,6 +251,58 @@ TWINS = [
                 {"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 5},
             ),
         ]
+    ),
+    *(
+        Twins(f"{name} of nodes", message, spec_with(path, accepted), spec_with(path, refused))
+        for path in (
+            f"server.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms[].matchExpressions[]",
+            f"server.affinity.nodeAffinity.{PREFERRED}[].preference.matchExpressions[]",
+        )
+        for name, message, accepted, refused in [
+            (
+                "values to compare with",
+                "In, NotIn, Gt and Lt need values; Exists and DoesNotExist have none",
+                {"key": "zone", "operator": "In", "values": ["a"]},
+                {"key": "zone", "operator": "In"},
+            ),
+            (
+                "no values where none are compared",
+                "In, NotIn, Gt and Lt need values; Exists and DoesNotExist have none",
+                {"key": "zone", "operator": "Exists"},
+                {"key": "zone", "operator": "Exists", "values": ["a"]},
+            ),
+            *(
+                (
+                    f"{name} to compare with",
+                    "Gt and Lt compare with one whole number",
+                    {"key": "cores", "operator": "Gt", "values": ["16"]},
+                    {"key": "cores", "operator": "Gt", "values": values},
+                )
+                for name, values in [("a number", ["many"]), ("one number", ["1", "2"])]
+            ),
+        ]
+    ),
+    *(
+        Twins(
+            f"values or none for labels of pods, {name}",
+            "In and NotIn need values; Exists and DoesNotExist have none",
+            spec_with("server.topologySpreadConstraints[].labelSelector.matchExpressions[]", accepted),
+            spec_with("server.topologySpreadConstraints[].labelSelector.matchExpressions[]", refused),
+        )
+        for name, accepted, refused in [
+            ("needed", {"key": "a", "operator": "In", "values": ["a"]}, {"key": "a", "operator": "In"}),
+            (
+                "not needed",
+                {"key": "a", "operator": "Exists"},
+                {"key": "a", "operator": "DoesNotExist", "values": ["a"]},
+            ),
+        ]
+    ),
+    Twins(
+        "minDomains where servers wait",
+        "minDomains needs whenUnsatisfiable DoNotSchedule",
+        server(topologySpreadConstraints=[NEAR | {"minDomains": 2, "whenUnsatisfiable": "DoNotSchedule"}]),
+        server(topologySpreadConstraints=[NEAR | {"minDomains": 2}]),
     ),
 ]
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
-from tests.support.whispermodels import Models, Node, install_crd, nodes, schema, spec_with
+from tests.support.whispermodels import PREFERRED, REQUIRED, Models, Node, install_crd, nodes, schema, spec_with
 
 NAME, NO_NAMES = "some-name.v1", ["Some_Name", "-a", ""]
 LABEL, NO_LABELS = "a_B.c-1", ["a b", "-a"]
+NO_LABEL_KEYS = ["a b", "/a", ""]
 ADDRESS, NO_ADDRESSES = (
     "http://10.0.0.1:9000/s3",
     ["s3.example.com", "https://", "https://user@host/", "https://a/?b=c"],
@@ -98,15 +99,45 @@ for part in ("pull", "server"):
         f"{part}.resources.requests{{}}": (QUANTITY, NO_QUANTITIES),
         f"{part}.resources.limits{{}}": (2, NO_QUANTITIES),
         f"{part}.nodeSelector{{}}": (LABEL, NO_LABELS),
-        f"{part}.tolerations[].key": ("nvidia.com/gpu", ["a b", "/a", ""]),
+        f"{part}.tolerations[].key": ("nvidia.com/gpu", NO_LABEL_KEYS),
         f"{part}.tolerations[].operator": ("Exists", ["Gt"]),
         f"{part}.tolerations[].value": (LABEL, NO_LABELS),
         f"{part}.tolerations[].effect": ("NoExecute", ["Never"]),
         f"{part}.tolerations[].tolerationSeconds": (0, [-1, "5"]),
     }
 
-# A toleration of a while has the effect NoExecute, as another rule says.
-ACCEPTED = {path: good for path, (good, _) in FIELDS.items() if not path.endswith("tolerationSeconds")}
+NODES, TERMS = "server.affinity.nodeAffinity", "nodeSelectorTerms[].matchExpressions[]"
+for expression in (f"{NODES}.{REQUIRED}.{TERMS}", f"{NODES}.{PREFERRED}[].preference.matchExpressions[]"):
+    FIELDS |= {
+        f"{expression}.key": ("topology.kubernetes.io/zone", NO_LABEL_KEYS),
+        f"{expression}.operator": ("NotIn", ["in", "Has"]),
+        f"{expression}.values[]": (LABEL, NO_LABELS),
+    }
+FIELDS[f"{NODES}.{PREFERRED}[].weight"] = (100, ["1"])
+PODS = [f"server.affinity.{affinity}" for affinity in ("podAffinity", "podAntiAffinity")]
+FIELDS |= {f"{pods}.{PREFERRED}[].weight": (100, ["1"]) for pods in PODS}
+NEAR = [term for pods in PODS for term in (f"{pods}.{REQUIRED}[]", f"{pods}.{PREFERRED}[].podAffinityTerm")]
+FIELDS |= {f"{term}.namespaces[]": ("speech-2", ["Speech", "a.b", ""]) for term in NEAR}
+SPREAD = "server.topologySpreadConstraints[]"
+FIELDS |= {
+    f"{SPREAD}.maxSkew": (2, ["1"]),
+    f"{SPREAD}.whenUnsatisfiable": ("DoNotSchedule", ["Never"]),
+    f"{SPREAD}.minDomains": (2, ["1"]),
+    f"{SPREAD}.matchLabelKeys[]": ("pod-template-hash", NO_LABEL_KEYS),
+    f"{SPREAD}.nodeAffinityPolicy": ("Ignore", ["No"]),
+    f"{SPREAD}.nodeTaintsPolicy": ("Honor", ["No"]),
+}
+for term in (*NEAR, SPREAD):
+    FIELDS |= {
+        f"{term}.topologyKey": ("topology.kubernetes.io/zone", NO_LABEL_KEYS),
+        f"{term}.labelSelector.matchLabels{{}}": (LABEL, NO_LABELS),
+        f"{term}.labelSelector.matchExpressions[].key": ("app", NO_LABEL_KEYS),
+        f"{term}.labelSelector.matchExpressions[].operator": ("NotIn", ["Gt"]),
+        f"{term}.labelSelector.matchExpressions[].values[]": (LABEL, NO_LABELS),
+    }
+
+# A toleration of a while has the effect NoExecute, and minDomains DoNotSchedule, as other rules say.
+ACCEPTED = {path: good for path, (good, _) in FIELDS.items() if not path.endswith(("tolerationSeconds", "minDomains"))}
 
 
 def beyond(node: Node) -> Iterator[tuple[str, Any, str]]:

@@ -140,6 +140,18 @@ def test_a_change_of_the_server_rolls_out_and_pulls_nothing(world: World) -> Non
     assert [job["metadata"]["uid"] for job in world.jobs()] == before
 
 
+def test_servers_are_kept_apart_and_spread(world: World) -> None:
+    apart = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]}
+    spread = {"topologyKey": "topology.kubernetes.io/zone"}
+    world.bring_up(server={"affinity": {"podAntiAffinity": apart}, "topologySpreadConstraints": [spread]})
+    (pod,) = world.server_pods()
+    (term,) = pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (constraint,) = pod["spec"]["topologySpreadConstraints"]
+    for selector in (term["labelSelector"], constraint["labelSelector"]):
+        assert selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert (constraint["maxSkew"], constraint["whenUnsatisfiable"]) == (1, "ScheduleAnyway")
+
+
 def test_a_field_that_is_no_longer_wanted_goes(world: World) -> None:
     world.bring_up(server={"podLabels": {"team": "speech"}})
     world.apply()

@@ -18,6 +18,10 @@ CRD_FILE = Path(__file__).parents[2] / "crds" / "whispermodels.yaml"
 
 _PATIENCE_SECONDS = 60
 _S3 = {"bucket": "models", "key": "whisper.tar.zst"}
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_EXPRESSION = {"key": "zone", "operator": "In", "values": ["a"]}
+_NEAR = {"topologyKey": "zone"}
 # What has to stand beside a field for the spec to be whole, by the path of what holds the field.
 _NEIGHBOURS: dict[str, dict[str, Any]] = {
     "source.huggingFace": {"repo": "openai/whisper-tiny"},
@@ -31,7 +35,15 @@ _NEIGHBOURS: dict[str, dict[str, Any]] = {
     "pull.tolerations[]": {"key": "gpu"},
     "server.tolerations[]": {"key": "gpu"},
     "server.env[]": {"name": "LEVEL"},
+    f"server.affinity.nodeAffinity.{PREFERRED}[]": {"weight": 1, "preference": {"matchExpressions": [_EXPRESSION]}},
+    "server.topologySpreadConstraints[]": _NEAR,
 }
+for affinity in ("podAffinity", "podAntiAffinity"):
+    _NEIGHBOURS[f"server.affinity.{affinity}.{REQUIRED}[]"] = _NEAR
+    _NEIGHBOURS[f"server.affinity.{affinity}.{PREFERRED}[]"] = {"weight": 1, "podAffinityTerm": _NEAR}
+    _NEIGHBOURS[f"server.affinity.{affinity}.{PREFERRED}[].podAffinityTerm"] = _NEAR
+# The same, wherever it is.
+_NEIGHBOURS_ANYWHERE = {"matchExpressions[]": _EXPRESSION}
 _STEP = re.compile(r"([A-Za-z0-9]+)(\[\]|\{\})?")
 
 Spec = dict[str, Any]
@@ -56,7 +68,7 @@ def _put(holder: dict[str, Any], steps: list[str], value: Any, *, at: str) -> No
     name, kind = match.group(1), match.group(2)
     here = f"{at}.{steps[0]}".lstrip(".")
     if len(steps) > 1:
-        inner = copy.deepcopy(_NEIGHBOURS.get(here, {}))
+        inner = copy.deepcopy(_NEIGHBOURS.get(here) or _NEIGHBOURS_ANYWHERE.get(steps[0], {}))
         _put(inner, steps[1:], value, at=here)
         value = inner
     holder[name] = {"[]": [value], "{}": {"example": value}, None: value}[kind]

@@ -11,6 +11,9 @@ Quantities = dict[str, str | int]
 
 DEFAULT_GPU = "nvidia.com/gpu"
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
 
 class SpecError(ValueError):
     """The spec is not what the schema promises; the text names the field."""
@@ -171,6 +174,26 @@ class Service(_Part, frozen=True):
     annotations: dict[str, str] = {}
 
 
+class NodeSelector(_Part, frozen=True):
+    node_selector_terms: tuple[JSON, ...]
+
+
+class NodeAffinity(_Part, frozen=True):
+    required: NodeSelector | None = msgspec.field(default=None, name=_REQUIRED)
+    preferred: tuple[JSON, ...] = msgspec.field(default=(), name=_PREFERRED)
+
+
+class PodAffinity(_Part, frozen=True):
+    required: tuple[JSON, ...] = msgspec.field(default=(), name=_REQUIRED)
+    preferred: tuple[JSON, ...] = msgspec.field(default=(), name=_PREFERRED)
+
+
+class Affinity(_Part, frozen=True):
+    node_affinity: NodeAffinity = NodeAffinity()
+    pod_affinity: PodAffinity = PodAffinity()
+    pod_anti_affinity: PodAffinity = PodAffinity()
+
+
 class Strategy(StrEnum):
     SURGE = "Surge"
     IN_PLACE = "InPlace"
@@ -194,6 +217,8 @@ class Server(_Part, frozen=True):
     resources: Resources | None = None
     node_selector: dict[str, str] = {}
     tolerations: tuple[JSON, ...] = ()
+    affinity: Affinity = Affinity()
+    topology_spread_constraints: tuple[JSON, ...] = ()
     runtime_class_name: str | None = None
     priority_class_name: str | None = None
     pod_labels: dict[str, str] = {}

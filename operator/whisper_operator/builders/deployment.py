@@ -8,6 +8,7 @@ from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Resources, Server
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders import pods, rollout
+from whisper_operator.builders.affinity import server_affinity, topology_spread
 from whisper_operator.builders.metadata import JSON, new_object, present
 from whisper_operator.settings import Settings
 
@@ -52,6 +53,8 @@ def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
             terminationGracePeriodSeconds=rollout.termination_grace_seconds(server.rollout),
             nodeSelector=dict(server.node_selector),
             tolerations=[dict(toleration) for toleration in server.tolerations],
+            affinity=server_affinity(model),
+            topologySpreadConstraints=topology_spread(model),
             runtimeClassName=server.runtime_class_name,
             priorityClassName=server.priority_class_name,
             imagePullSecrets=pods.pull_secrets(

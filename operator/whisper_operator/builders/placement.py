@@ -4,10 +4,16 @@ from enum import Enum
 
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
+from whisper_operator.builders.affinity import PREFERRED, REQUIRED, node_affinity
 from whisper_operator.builders.metadata import JSON, present
 
 #: The label that NVIDIA's GPU feature discovery gives to nodes with a GPU.
 GPU_NODE_LABEL = "nvidia.com/gpu.present"
+
+_WITHOUT_GPU = {
+    "weight": 100,
+    "preference": {"matchExpressions": [{"key": GPU_NODE_LABEL, "operator": "DoesNotExist"}]},
+}
 
 
 class PullPlacement(Enum):
@@ -35,20 +41,14 @@ def placement(model: Model, where: PullPlacement) -> JSON:
     )
 
 
-def _affinity(model: Model, where: PullPlacement) -> JSON | None:
-    if where is PullPlacement.WITH_SERVERS:
-        return {
-            "podAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": [
-                    {
-                        "labelSelector": {"matchLabels": names.server_labels(model.name)},
-                        "topologyKey": "kubernetes.io/hostname",
-                    }
-                ]
-            }
-        }
-    if where is PullPlacement.ANYWHERE and not model.spec.pull.node_selector:
-        no_gpu = {"key": GPU_NODE_LABEL, "operator": "DoesNotExist"}
-        preferred = {"weight": 100, "preference": {"matchExpressions": [no_gpu]}}
-        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preferred]}}
-    return None
+def _affinity(model: Model, where: PullPlacement) -> JSON:
+    if where is PullPlacement.ANYWHERE:
+        return {} if model.spec.pull.node_selector else {"nodeAffinity": {PREFERRED: [_WITHOUT_GPU]}}
+    beside = {
+        "labelSelector": {"matchLabels": names.server_labels(model.name)},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return present(
+        nodeAffinity=node_affinity(model),
+        podAffinity={REQUIRED: [beside]} if where is PullPlacement.WITH_SERVERS else {},
+    )

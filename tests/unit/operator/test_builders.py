@@ -13,6 +13,8 @@ from tests.support.objects import ARTIFACT, CASES, SETTINGS, case_model, golden_
 from tests.support.objects import GOLDEN as GOLDEN_FILES
 from tests.unit.operator.things import SOURCE
 from whisper_operator.api.model import Model
+from whisper_operator.api.names import server_labels
+from whisper_operator.builders.affinity import PREFERRED, REQUIRED
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.job import build_job
@@ -216,3 +218,27 @@ def test_a_server_that_hangs_is_started_anew_before_the_rollout_has_failed(deadl
     (container,) = server_pod(rollout={"progressDeadlineSeconds": deadline})["containers"]
     probe = container["startupProbe"]
     assert 0 < probe["periodSeconds"] * probe["failureThreshold"] < deadline
+
+
+def test_pods_that_an_affinity_does_not_name_are_the_models_own_servers() -> None:
+    away = {"podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}, "weight": 1}
+    near = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "gateway"}}}
+    pod = server_pod(
+        affinity={"podAntiAffinity": {PREFERRED: [away]}, "podAffinity": {REQUIRED: [near]}},
+        topologySpreadConstraints=[{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}],
+    )
+    servers = {"matchLabels": server_labels("m")}
+    (preferred,) = pod["affinity"]["podAntiAffinity"][PREFERRED]
+    (spread,) = pod["topologySpreadConstraints"]
+    assert preferred["podAffinityTerm"]["labelSelector"] == spread["labelSelector"] == servers
+    assert pod["affinity"]["podAffinity"] == {REQUIRED: [near]}
+
+
+@pytest.mark.parametrize("where", [PullPlacement.LIKE_SERVERS, PullPlacement.WITH_SERVERS])
+def test_a_volume_of_one_node_takes_the_pull_to_nodes_that_the_servers_need(where: PullPlacement) -> None:
+    zone = {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "Exists"}]}]}}
+    apart = {REQUIRED: [{"topologyKey": "zone"}]}
+    placed = {"server": {"affinity": {"nodeAffinity": zone, "podAntiAffinity": apart}}}
+    affinity = pull_pod(placed, where)["affinity"]
+    assert affinity["nodeAffinity"] == zone
+    assert "podAntiAffinity" not in affinity
