@@ -51,11 +51,70 @@ def test_no_more_is_kept_than_was_asked_for(world: World) -> None:
 
 def test_when_the_spec_changes_during_a_rollout_the_last_that_served_comes_back(world: World) -> None:
     before = publish_another(world, world.bring_up())
-    third = {"sha256": "c" * 64}
-    world.apply(**third)
+    world.apply(sha256="c" * 64)
     pull = world.until_job(instead_of=before)
     world.until("the last that served is back", lambda: served(world) == DIGEST)
     world.publish(pull, THIRD_DIGEST)
+    world.until("the third is rolled out", lambda: served(world) == THIRD_DIGEST)
+    world.serve()
+    assert kept(world) == [THIRD_DIGEST, DIGEST]
+
+
+QUICK = {"rollout": {"progressDeadlineSeconds": 10}}
+
+
+def reject_another(world: World) -> JSON:
+    """Let a second artifact be rolled out whose servers do not warm up, until it is rejected; return its pull."""
+    pull = publish_another(world, world.bring_up(server=QUICK), server=QUICK)
+    world.until("a server of the new one is there", lambda: len(world.server_pods()) == 2)
+    (new,) = (pod for pod in world.server_pods() if is_with(pod, OTHER_DIGEST))
+    world.crash(new, 1, "WarmUpFailed", "CUDA failed: out of memory")
+    world.until("it is rejected", lambda: world.status()["target"]["state"] == "Rejected")
+    return pull
+
+
+def is_with(pod: JSON, digest: str) -> bool:
+    return bool(pod["metadata"]["annotations"]["stt.whisper-operator.io/artifact"] == digest)
+
+
+def test_a_rollout_that_cannot_finish_goes_back_to_the_last_that_served(
+    world: World, operator: OperatorProcess
+) -> None:
+    reject_another(world)
+    world.until("the last that served is back", lambda: served(world) == DIGEST)
+    degraded = world.until_condition("Degraded", "True", "WarmUpFailed")
+    assert "with bbbbbbbbbbbb, which is rejected, and aaaaaaaaaaaa serves on: CUDA failed" in degraded["message"]
+    world.until_condition("Ready", "False", "WarmUpFailed")
+    assert world.condition("Available")["status"] == "True"
+    assert world.condition("ArtifactReady")["status"] == "True"
+    assert kept(world) == [DIGEST]
+    world.until("its servers are gone", lambda: [is_with(pod, DIGEST) for pod in world.server_pods()] == [True])
+    # Neither another operator nor an autoscaler tries it again.
+    operator.kill()
+    operator.start()
+    world.kubectl("scale", "wm", "m", "--replicas=2")
+    world.until("the second is made", lambda: len(world.server_pods()) == 2)
+    for pod in world.server_pods():
+        world.make_ready(pod)
+    world.until("both are ready", lambda: world.status()["ready"] == "2/2")
+    assert served(world) == DIGEST
+    assert world.status()["target"]["state"] == "Rejected"
+    assert len([note for note in world.select("event") if note["reason"] == "Rejected"]) == 1
+
+
+def test_what_was_rejected_is_tried_again_when_a_person_asks(world: World) -> None:
+    reject_another(world)
+    world.kubectl("annotate", "wm", "m", "stt.whisper-operator.io/retry=1")
+    world.until("it is tried again", lambda: served(world) == OTHER_DIGEST)
+    world.serve()
+    assert kept(world) == [OTHER_DIGEST, DIGEST]
+    world.until_condition("Degraded", "False", "ServersReady")
+
+
+def test_only_the_artifact_goes_back_and_another_model_is_tried_as_ever(world: World) -> None:
+    rejected = reject_another(world)
+    world.apply(sha256="c" * 64, server={**QUICK, "env": [{"name": "A", "value": "1"}]})
+    world.publish(world.until_job(instead_of=rejected), THIRD_DIGEST)
     world.until("the third is rolled out", lambda: served(world) == THIRD_DIGEST)
     world.serve()
     assert kept(world) == [THIRD_DIGEST, DIGEST]

@@ -2,39 +2,13 @@
 
 import pytest
 
-from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World, now
-from whisper_contract.termination import TerminationMessage
+from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
 
 
 def container(world: World) -> JSON:
     (found,) = world.get("deployment", "m-server")["spec"]["template"]["spec"]["containers"]
     assert isinstance(found, dict)
     return found
-
-
-def last_words(reason: str, message: str) -> str:
-    return TerminationMessage(step="serve", reason=reason, message=message).encode().decode()
-
-
-def crash(world: World, exit_code: int, words: str) -> None:
-    """Let a server that runs end, and wait to be started again."""
-    (pod,) = world.server_pods()
-    ended = {"exitCode": exit_code, "message": words, "startedAt": "2026-01-01T00:00:00Z"}
-    status = {
-        "name": "server",
-        "image": "i",
-        "imageID": "i",
-        "ready": False,
-        "started": False,
-        "restartCount": 1,
-        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
-        # Times are of whole seconds: later than the Job's end, which may be of this one.
-        "lastState": {"terminated": {**ended, "finishedAt": now(seconds=1)}},
-    }
-    conditions = [
-        {"type": kind, "status": "False", "lastTransitionTime": now()} for kind in ("ContainersReady", "Ready")
-    ]
-    world.set_status(pod, phase="Running", conditions=conditions, containerStatuses=[status])
 
 
 def test_a_model_becomes_ready_when_its_servers_are(world: World) -> None:
@@ -175,7 +149,7 @@ def test_what_somebody_changes_is_set_right(world: World) -> None:
 
 def test_a_server_that_cannot_warm_up_says_why(world: World) -> None:
     world.bring_up()
-    crash(world, 1, last_words("WarmUpFailed", "CUDA failed: out of memory"))
+    world.crash(world.server_pods()[0], 1, "WarmUpFailed", "CUDA failed: out of memory")
     degraded = world.until_condition("Degraded", "True", "WarmUpFailed")
     assert "CUDA failed: out of memory" in degraded["message"]
     world.serve()
@@ -184,7 +158,7 @@ def test_a_server_that_cannot_warm_up_says_why(world: World) -> None:
 
 def test_an_artifact_that_is_missing_is_pulled_again(world: World) -> None:
     world.bring_up()
-    crash(world, 75, last_words("ArtifactMissing", "/models/artifacts/aaaa is not there"))
+    world.crash(world.server_pods()[0], 75, "ArtifactMissing", "/models/artifacts/aaaa is not there")
     world.until_condition("ArtifactReady", "False", "ArtifactMissing")
     # Else it follows when the minute after the first attempt has passed.
     world.kubectl("annotate", "wm", "m", "stt.whisper-operator.io/retry=now")

@@ -208,6 +208,22 @@ class World:
         server = _container("server", running={"startedAt": moment}) | {"ready": True, "started": True}
         self.set_status(pod, phase="Running", conditions=conditions, containerStatuses=[server])
 
+    def crash(self, pod: JSON, exit_code: int, reason: str, message: str) -> None:
+        """Let the server in the pod end with these words, and wait to be started again."""
+        words = TerminationMessage(step="serve", reason=reason, message=message).encode().decode()
+        # Times are of whole seconds: later than the Job's end, which may be of this one.
+        ended = _terminated(exit_code, words) | {"finishedAt": now(seconds=1)}
+        waits = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+        server = _container("server", **waits) | {
+            "started": False,
+            "restartCount": 1,
+            "lastState": {"terminated": ended},
+        }
+        conditions = [
+            {"type": kind, "status": "False", "lastTransitionTime": now()} for kind in ("ContainersReady", "Ready")
+        ]
+        self.set_status(pod, phase="Running", conditions=conditions, containerStatuses=[server])
+
     def serve(self, name: str = "m", replicas: int = 1) -> None:
         """Let all servers become ready, those too that a rollout makes only when others are."""
 

@@ -1,10 +1,15 @@
 """One WhisperModel as it was read: who it is, what it asks for, what its status said."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from whisper_operator.api import names
-from whisper_operator.api.inputs import inputs_hash
+from whisper_operator.api.inputs import HASH_LENGTH, inputs_hash
 from whisper_operator.api.names import ModelKey
 from whisper_operator.api.spec import Spec, SpecError, parse_spec
 from whisper_operator.api.status import Status, parse_status
@@ -39,6 +44,16 @@ class Model:
     def inputs(self) -> str:
         """The hash of the inputs that the spec asks for."""
         return inputs_hash(self.spec)
+
+    @property
+    def intent(self) -> str:
+        """A hash of what may make servers ready that were not: the spec and the retry annotation.
+
+        The number of servers is left out, which autoscalers change all the time.
+        """
+        spec = replace(self.spec, server=replace(self.spec.server, replicas=1))
+        text = json.dumps([msgspec.to_builtins(spec), self.retry], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
     @property
     def claim(self) -> str:

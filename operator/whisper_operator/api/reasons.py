@@ -156,16 +156,18 @@ class Finding:
 
     Attributes:
         advice: a next step that fits better than the reason's own.
+        lasting: nothing mends it by itself here, although it does elsewhere.
     """
 
     reason: str
     detail: str = ""
     advice: str | None = None
+    lasting: bool = False
 
     @property
     def degraded(self) -> bool:
         """Whether a person is needed."""
-        return explain(self.reason).degraded
+        return self.lasting or explain(self.reason).degraded
 
     @property
     def message(self) -> str:

@@ -83,7 +83,7 @@ class Phase(StrEnum):
     """How far the artifact that the spec asks for is.
 
     Blocked: something must be there first (a claim). Waiting: another WhisperModel pulls the same. Failed: the last
-    attempt failed, and the next one is not due yet.
+    attempt failed, and the next one is not due yet. Rejected: published, but the servers did not become ready with it.
     """
 
     BLOCKED = "Blocked"
@@ -91,6 +91,7 @@ class Phase(StrEnum):
     PULLING = "Pulling"
     FAILED = "Failed"
     PUBLISHED = "Published"
+    REJECTED = "Rejected"
 
 
 class Target(_Part, frozen=True):
@@ -99,6 +100,8 @@ class Target(_Part, frozen=True):
     Attributes:
         digest: of the artifact, for people; and for an earlier operator, which reads no more than that.
         artifact: absent in what an operator wrote that did not know it.
+        message: why it was rejected, in the servers' words.
+        tried: `Model.intent` as it was when the servers were last given it.
     """
 
     inputs_hash: str
@@ -106,6 +109,8 @@ class Target(_Part, frozen=True):
     reason: str
     digest: str | None = None
     artifact: Artifact | None = None
+    message: str | None = None
+    tried: str | None = None
 
 
 class PullProgress(_Part, frozen=True):

@@ -31,9 +31,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: the Deployment as it is now, and the first error, if any."""
+    """What came of it.
+
+    Attributes:
+        deployment: as it is now.
+        applied: whether that is as it was wanted.
+        error: the first, if any.
+    """
 
     deployment: JSON | None
+    applied: bool
     error: KubeError | None
 
 
@@ -54,13 +61,13 @@ class Changes:
         claim = attempts.make(partial(self._keep_claim, seen), seen.claim)
         if decision.start and claim is not None:
             attempts.make(partial(self._start_pull, seen, decision), None)
-        deployment, service = seen.deployment, build_service(model)
+        deployment = None
         if wanted := build_deployment(model, self._settings, artifact):
-            deployment = attempts.make(partial(self._apply, model, wanted, deployment), deployment)
-            attempts.make(partial(self._apply, model, service, seen.service), None)
+            deployment = attempts.make(partial(self._apply, model, wanted, seen.deployment), None)
+            attempts.make(partial(self._apply, model, build_service(model), seen.service), None)
         for job in decision.delete:
             attempts.make(partial(self._delete_job, model, job), None)
-        return Outcome(deployment, attempts.error)
+        return Outcome(deployment or seen.deployment, deployment is not None, attempts.error)
 
     def forget(self, model: ModelKey) -> None:
         """Drop what is remembered of a model that is gone."""

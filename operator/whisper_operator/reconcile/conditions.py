@@ -10,6 +10,7 @@ from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Condition, Phase, Status
 from whisper_operator.reconcile.objects import format_time
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.rollout import Rejection
 from whisper_operator.reconcile.serving import Serving
 
 _AT_WORK = (Phase.PULLING, Phase.WAITING)
@@ -23,11 +24,13 @@ class Situation:
         pulling: what is done about the artifact.
         serving: what the servers are up to; None while there are none.
         refusal: why an object that we want cannot be made; None when all went well.
+        rejection: that what the spec asks for was rejected; None when it was not.
     """
 
     pulling: Pulling
     serving: Serving | None
     refusal: Finding | None = None
+    rejection: Rejection | None = None
 
     @property
     def headline(self) -> Finding:
@@ -36,13 +39,16 @@ class Situation:
             return self.refusal
         if self.pulling.phase is not Phase.PUBLISHED:
             return self.pulling.finding
+        if self.rejection is not None:
+            return self.rejection.finding
         return self.serving.finding if self.serving is not None else Finding(Reason.ROLLING_OUT)
 
     @property
     def degraded(self) -> Finding | None:
         """Why a person is needed, or None."""
         servers = self.serving.finding if self.serving is not None else None
-        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, servers)
+        rejected = self.rejection.finding if self.rejection is not None else None
+        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, rejected, servers)
         return next((finding for finding in findings if finding is not None and finding.degraded), None)
 
     @property
@@ -57,8 +63,10 @@ class Situation:
     @property
     def ready(self) -> bool:
         """Whether all servers that are wanted serve what the spec asks for."""
-        published = self.refusal is None and self.pulling.phase is Phase.PUBLISHED
-        return published and self.serving is not None and self.serving.settled
+        artifact = self.pulling.artifact
+        if self.refusal is not None or self.pulling.phase is not Phase.PUBLISHED or artifact is None:
+            return False
+        return self.serving is not None and self.serving.settled and self.serving.digest == artifact.digest
 
 
 def conditions(situation: Situation) -> dict[str, tuple[bool, Finding]]:

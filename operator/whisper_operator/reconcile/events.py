@@ -7,11 +7,14 @@ from typing import NamedTuple
 from whisper_operator.api import conditions as kinds
 from whisper_operator.api import names
 from whisper_operator.api.names import ModelKey
-from whisper_operator.api.status import Condition, Status
+from whisper_operator.api.status import Condition, Phase, Status
 from whisper_operator.reconcile.objects import JSON
 
 # Limits of https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 _MAX_NOTE_BYTES = 1_000
+
+# What befell an artifact, where a condition's reason says why.
+_REJECTED = "Rejected"
 
 
 class Note(NamedTuple):
@@ -32,6 +35,13 @@ def notes(before: Status, after: Status) -> Iterator[Note]:
         degraded = after.condition(kinds.DEGRADED)
         warns = degraded is not None and degraded.status == "True" and degraded.reason == headline.reason
         yield Note("Warning" if warns else "Normal", headline.reason, headline.message)
+    elif _is_rejected(after) and not _is_rejected(before):
+        ready = after.condition(kinds.READY)
+        yield Note("Warning", _REJECTED, ready.message if ready is not None else "")
+
+
+def _is_rejected(status: Status) -> bool:
+    return status.target is not None and status.target.state is Phase.REJECTED
 
 
 def _changed(kind: str, before: Status, after: Status) -> Condition | None:

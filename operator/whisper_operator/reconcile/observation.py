@@ -44,9 +44,9 @@ class Observed:
     def recorded(self) -> Artifact | None:
         """What the spec asks for, when the status says that it is published."""
         target = self.model.status.target
-        if target is None or target.state is not Phase.PUBLISHED or target.inputs_hash != self.model.inputs:
+        if target is None or target.inputs_hash != self.model.inputs:
             return None
-        return target.artifact
+        return target.artifact if target.state in (Phase.PUBLISHED, Phase.REJECTED) else None
 
     def job_pods(self, job: JSON) -> list[JSON]:
         """Return the pods of `job`."""

@@ -22,7 +22,7 @@ from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import observe
 from whisper_operator.reconcile.progress import ProgressReader
 from whisper_operator.reconcile.serving import observe_servers
-from whisper_operator.reconcile.statuses import build_invalid_status, build_status
+from whisper_operator.reconcile.statuses import build_invalid_status, build_status, build_target
 from whisper_operator.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class Reconciler:
         now = self._clock()
         seen = observe(self._client, model)
         decision = pulling.decide(seen, now, self._settings)
-        artifact = rollout.decide(model.status, decision)
-        outcome = self._changes.carry_out(seen, decision, artifact)
+        given = rollout.decide(seen, decision)
+        outcome = self._changes.carry_out(seen, decision, given.artifact)
         situation = Situation(
             decision,
             observe_servers(
@@ -80,9 +80,11 @@ class Reconciler:
                 claim_pending=claims.is_pending(seen.claim),
             ),
             _refusal(outcome.error),
+            given.rejection,
         )
+        target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
-        self._write_status(model, body, build_status(model, situation, artifact, progress, now))
+        self._write_status(model, body, build_status(model, situation, given.artifact, target, progress, now))
         if outcome.error is not None:
             raise outcome.error
         return Visit(exists=True, look_again=decision.look_again)

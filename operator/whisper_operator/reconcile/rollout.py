@@ -1,15 +1,75 @@
 """Which artifact the servers get: a pure decision, from what the pull made and from what has served before."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from whisper_operator.api.status import Artifact, Status
+from whisper_operator.api import names
+from whisper_operator.api.reasons import Finding, explain
+from whisper_operator.api.status import Artifact, Phase
+from whisper_operator.reconcile.observation import Observed
 from whisper_operator.reconcile.pulling import Pulling
-from whisper_operator.reconcile.serving import Serving
+from whisper_operator.reconcile.serving import Serving, failed_rollout
+
+_AGAIN = f"It is tried again when the spec changes, or when the annotation {names.ANNOTATION_RETRY} gets a new value."
 
 
-def decide(status: Status, pulling: Pulling) -> Artifact | None:
-    """Return what the servers get: what the spec asks for once it is published, and until then the last that served."""
-    return pulling.artifact or status.artifact
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What the spec asks for was rejected: the servers did not become ready with it.
+
+    Attributes:
+        trouble: what ailed them.
+        artifact: what was rejected.
+        instead: what serves on.
+    """
+
+    trouble: Finding
+    artifact: Artifact
+    instead: Artifact
+
+    @property
+    def finding(self) -> Finding:
+        """What there is to know about it."""
+        explanation = explain(self.trouble.reason)
+        text = (
+            f"The servers did not become ready with {self.artifact.short_digest}, which is rejected, "
+            f"and {self.instead.short_digest} serves on: {self.trouble.detail or explanation.message}"
+        )
+        advice = explanation.next_step if self.trouble.advice is None else self.trouble.advice
+        return Finding(self.trouble.reason, text, f"{advice} {_AGAIN}".lstrip(), lasting=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The decision: what the servers get, and why not what the spec asks for, when that was rejected."""
+
+    artifact: Artifact | None
+    rejection: Rejection | None = None
+
+
+def decide(seen: Observed, pulling: Pulling) -> Rollout:
+    """Return what the servers get: what the spec asks for once it is published, and until then the last that served.
+
+    What cannot be rolled out in its deadline gives way to the last that served. Only the artifact goes back.
+    """
+    status, asked = seen.model.status, pulling.artifact
+    if asked is None:
+        return Rollout(status.artifact)
+    good = next(iter(status.revisions), None)
+    trouble = _trouble(seen, asked)
+    if trouble is None or good is None or good.digest == asked.digest:
+        return Rollout(asked)
+    return Rollout(good, Rejection(trouble, asked, good))
+
+
+def _trouble(seen: Observed, asked: Artifact) -> Finding | None:
+    """Return why the servers did not become ready with what is asked for, if it was tried as the spec is now."""
+    target = seen.model.status.target
+    if target is None or target.digest != asked.digest or target.tried != seen.model.intent:
+        return None
+    if target.state is Phase.REJECTED:
+        return Finding(target.reason, target.message or "")
+    return failed_rollout(seen, asked)
 
 
 def revisions(

@@ -7,8 +7,9 @@ from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact
-from whisper_operator.reconcile import pods
+from whisper_operator.reconcile import claims, jobs, pods
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
+from whisper_operator.reconcile.observation import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def observe_servers(
     if deployment is None:
         return None
     replicas, ready = _count(deployment, "replicas"), _count(deployment, "readyReplicas")
-    digest = dig(deployment, "spec", "template", "metadata", "annotations", names.ANNOTATION_ARTIFACT)
+    digest = _digest(deployment)
     finding = _settled(deployment, wanted)
     if finding is not None:
         return Serving(wanted, replicas, ready, finding, settled=True, digest=digest)
@@ -52,9 +53,32 @@ def observe_servers(
     return Serving(wanted, replicas, ready, trouble or rolling, digest=digest)
 
 
+def failed_rollout(seen: Observed, artifact: Artifact) -> Finding | None:
+    """Return why servers did not become ready with `artifact` within the rollout's deadline; None while they may."""
+    deployment = seen.deployment
+    if deployment is None or _digest(deployment) != artifact.digest or not _is_observed(deployment):
+        return None
+    overdue = _overdue(deployment)
+    if overdue is None:
+        return None
+    with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.digest]
+    return _refused(deployment) or _trouble(with_it, claim_pending=claims.is_pending(seen.claim)) or overdue
+
+
+def _digest(deployment: JSON) -> str | None:
+    digest = dig(deployment, "spec", "template", "metadata", "annotations", names.ANNOTATION_ARTIFACT)
+    return None if digest is None else str(digest)
+
+
+def _is_observed(deployment: JSON) -> bool:
+    """Tell whether the Deployment's status is about its spec as it is."""
+    generation: int = deployment["metadata"]["generation"]
+    return _count(deployment, "observedGeneration") >= generation
+
+
 def _settled(deployment: JSON, wanted: int) -> Finding | None:
     """Return in what way the rollout is complete; None while it is not."""
-    if _count(deployment, "observedGeneration") < deployment["metadata"]["generation"]:
+    if not _is_observed(deployment):
         return None
     counted = {_count(deployment, name) for name in ("replicas", "updatedReplicas", "readyReplicas")}
     if counted != {wanted}:

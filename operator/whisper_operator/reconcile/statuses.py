@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from whisper_contract.progress import Progress
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import conditions as kinds
 from whisper_operator.api import names
 from whisper_operator.api.inputs import shown_uri
 from whisper_operator.api.model import InvalidModel, Model
-from whisper_operator.api.reasons import Finding
+from whisper_operator.api.reasons import MAX_DETAIL, Finding
 from whisper_operator.api.status import Artifact, Phase, PullProgress, Status, Target
 from whisper_operator.builders.service import endpoints
 from whisper_operator.reconcile import rollout
@@ -17,7 +19,12 @@ from whisper_operator.reconcile.pulling import Pulling
 
 
 def build_status(
-    model: Model, situation: Situation, artifact: Artifact | None, progress: Progress | None, now: datetime
+    model: Model,
+    situation: Situation,
+    artifact: Artifact | None,
+    target: Target,
+    progress: Progress | None,
+    now: datetime,
 ) -> Status:
     """Return the status: `artifact` is what the servers were given, `progress` what the running pull said last."""
     serving = situation.serving
@@ -34,20 +41,28 @@ def build_status(
         ready=f"{ready}/{wanted}",
         endpoints=endpoints(model) if serving else None,
         artifact=revisions[0] if revisions else artifact,
-        target=_target(model, situation.pulling),
+        target=target,
         pull=_pull(situation.pulling, progress),
         revisions=revisions,
     )
 
 
-def _target(model: Model, pulling: Pulling) -> Target:
-    return Target(
+def build_target(model: Model, situation: Situation, *, tried: bool) -> Target:
+    """Return what is being prepared; `tried` tells whether the servers are now such as the spec wants them."""
+    pulling, rejection = situation.pulling, situation.rejection
+    before = model.status.target.tried if model.status.target else None
+    target = Target(
         inputs_hash=model.inputs,
         state=pulling.phase,
         reason=str(pulling.finding.reason),
         digest=pulling.artifact.digest if pulling.artifact else None,
         artifact=pulling.artifact,
+        tried=model.intent if tried else before,
     )
+    if rejection is None:
+        return target
+    why = rejection.trouble
+    return replace(target, state=Phase.REJECTED, reason=str(why.reason), message=why.detail[:MAX_DETAIL] or None)
 
 
 def _pull(pulling: Pulling, progress: Progress | None) -> PullProgress | None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.operator.things import DIGEST, NOW, model, published_status
+from tests.unit.operator.things import DIGEST, NOW, OTHER_DIGEST, artifact, model, published_status
 from whisper_contract.progress import Progress
 from whisper_operator.api.model import InvalidModel
 from whisper_operator.api.names import ModelKey
@@ -14,8 +14,9 @@ from whisper_operator.api.status import Artifact, Phase, Status, parse_status
 from whisper_operator.reconcile import events
 from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.rollout import Rejection
 from whisper_operator.reconcile.serving import Serving
-from whisper_operator.reconcile.statuses import build_invalid_status, build_status
+from whisper_operator.reconcile.statuses import build_invalid_status, build_status, build_target
 
 ARTIFACT = Artifact(digest=DIGEST, short_digest="a" * 12, path="artifacts/" + "a" * 64)
 PULL = Pulling(Phase.PULLING, Finding("Pulling"), attempt=1)
@@ -32,8 +33,11 @@ STARTING = Serving(1, 1, 0, Finding("RollingOut"))
 BROKEN = Serving(1, 1, 0, Finding("WarmUpFailed"))
 HALF_BROKEN = Serving(1, 2, 1, Finding("WarmUpFailed"))
 MISSING = Serving(1, 1, 0, Finding("ArtifactMissing"))
-ZERO = Serving(0, 0, 0, Finding("ScaledToZero"), settled=True)
+ZERO = Serving(0, 0, 0, Finding("ScaledToZero"), settled=True, digest=DIGEST)
 REFUSED = Finding("PodsForbidden", "quota")
+BACK = Serving(1, 1, 1, Finding("ServersReady"), settled=True, digest=OTHER_DIGEST)
+REJECTION = Rejection(Finding("WarmUpFailed", "out of memory"), ARTIFACT, artifact(OTHER_DIGEST))
+LOST = Rejection(Finding("ArtifactMissing"), ARTIFACT, artifact(OTHER_DIGEST))
 
 # Situation → ArtifactReady, Available, Progressing, Degraded, Ready; + or - and the reason.
 TABLE: dict[str, tuple[Situation, str]] = {
@@ -80,6 +84,18 @@ TABLE: dict[str, tuple[Situation, str]] = {
         Situation(FAIL, UP),
         "-Unauthorized +ServersReady -Unauthorized +Unauthorized -Unauthorized",
     ),
+    "the servers have yet to be given what is published": (
+        Situation(DONE, BACK),
+        "+Published +ServersReady +ServersReady -ServersReady -ServersReady",
+    ),
+    "the new one is rejected and the old one serves": (
+        Situation(DONE, BACK, rejection=REJECTION),
+        "+Published +ServersReady -WarmUpFailed +WarmUpFailed -WarmUpFailed",
+    ),
+    "one is rejected for what mends itself elsewhere": (
+        Situation(DONE, BACK, rejection=LOST),
+        "+Published +ServersReady -ArtifactMissing +ArtifactMissing -ArtifactMissing",
+    ),
     "an object is refused": (
         Situation(DONE, UP, REFUSED),
         "+Published +ServersReady -PodsForbidden +PodsForbidden -PodsForbidden",
@@ -106,8 +122,8 @@ def test_what_is_ready_is_never_degraded_or_progressing(case: str) -> None:
 
 def status_of(situation: Situation, previous: Status | None = None, progress: Progress | None = None) -> Status:
     before = (previous or Status()).to_json()
-    served = situation.pulling.artifact
-    return build_status(model(status=before), situation, served, progress, NOW)
+    served, there = situation.pulling.artifact, model(status=before)
+    return build_status(there, situation, served, build_target(there, situation, tried=True), progress, NOW)
 
 
 def test_the_time_of_transition_moves_only_with_the_status() -> None:
@@ -151,6 +167,7 @@ def test_the_status_of_a_ready_model() -> None:
             "reason": "Published",
             "digest": DIGEST,
             "artifact": artifact,
+            "tried": model().intent,
         },
         "revisions": [artifact],
     }
@@ -174,6 +191,18 @@ def test_progress_of_another_step_is_left_out() -> None:
     pulling = Pulling(Phase.PULLING, Finding("Converting"), attempt=1, step=("p", "convert"))
     status = status_of(Situation(pulling, None), progress=Progress("pull", 200, 200, 10))
     assert status.to_json()["pull"] == {"attempt": 1, "step": "convert"}
+
+
+def test_the_status_tells_what_was_rejected_and_why() -> None:
+    target = status_of(Situation(DONE, BACK, rejection=REJECTION)).target
+    assert target is not None
+    assert (target.state, target.reason, target.message) == ("Rejected", "WarmUpFailed", "out of memory")
+    assert target.artifact == ARTIFACT
+
+
+def test_what_the_servers_were_not_given_has_not_been_tried() -> None:
+    target = build_target(model(), Situation(DONE, UP), tried=False)
+    assert target.tried is None
 
 
 def test_a_spec_that_cannot_be_read_leaves_what_runs_in_the_status() -> None:
@@ -205,6 +234,17 @@ def test_an_event_tells_that_the_artifact_is_published_once() -> None:
     published, serving = status_of(Situation(DONE, None)), status_of(Situation(DONE, UP))
     assert [note.reason for note in events.notes(Status(), published)] == ["Published", "RollingOut"]
     assert [note.reason for note in events.notes(published, serving)] == ["ServersReady"]
+
+
+def test_an_event_tells_what_was_rejected_once() -> None:
+    troubled, rejected = (
+        status_of(Situation(DONE, BACK, rejection=one) if one else Situation(DONE, HALF_BROKEN))
+        for one in (None, REJECTION)
+    )
+    (note,) = events.notes(troubled, rejected)
+    assert note[:2] == ("Warning", "Rejected")
+    assert "did not become ready with aaaaaaaaaaaa, which is rejected, and bbbbbbbbbbbb serves on" in note.text
+    assert not list(events.notes(rejected, rejected))
 
 
 def test_an_event_is_about_the_model_and_fits() -> None:

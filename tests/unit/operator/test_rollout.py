@@ -1,39 +1,158 @@
-"""Which artifact the servers get, and what is remembered of those that have served."""
+"""Which artifact the servers get, when one is rejected, and what is remembered of those that have served."""
 
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.operator.things import DIGEST, JSON, OTHER_DIGEST, artifact, model, published_status
+from tests.unit.operator.things import (
+    DIGEST,
+    JSON,
+    OTHER_DIGEST,
+    OVERDUE,
+    artifact,
+    deployment,
+    ended,
+    model,
+    published_status,
+    says,
+    server_pod,
+)
+from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding
-from whisper_operator.api.status import Phase, Status, parse_status
+from whisper_operator.api.status import Phase, Status, Target, parse_status
 from whisper_operator.reconcile import rollout
 from whisper_operator.reconcile.observation import Observed
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.rollout import Rollout
 from whisper_operator.reconcile.serving import Serving
 
 OLD, NEW = artifact(DIGEST), artifact(OTHER_DIGEST)
 PULLING = Pulling(Phase.PULLING, Finding("Pulling"), attempt=1)
 PUBLISHED = Pulling(Phase.PUBLISHED, Finding("Published"), NEW)
-SERVED = Status(artifact=OLD, revisions=(OLD,))
+BROKEN = server_pod(OTHER_DIGEST, containerStatuses=[ended("server", 1, says("WarmUpFailed", "serve"))])
+
+
+def served(*, state: str = "Published", tried: Model | None = None, target: str = OTHER_DIGEST, **spec: Any) -> Model:
+    """A model whose first artifact has served and whose second was rolled out with the spec of `tried`."""
+    this = model(**spec)
+    before = Status(
+        artifact=OLD,
+        revisions=(OLD,),
+        target=Target(
+            inputs_hash=this.inputs,
+            state=Phase(state),
+            reason="WarmUpFailed",
+            digest=target,
+            artifact=artifact(target),
+            message="out of memory",
+            tried=(tried or this).intent,
+        ),
+    )
+    return model(status=before.to_json(), **spec)
+
+
+def test_the_servers_get_nothing_before_anything_is_published() -> None:
+    assert rollout.decide(Observed(model()), PULLING) == Rollout(None)
+
+
+def test_the_last_that_served_stays_while_another_is_pulled() -> None:
+    assert rollout.decide(Observed(served()), PULLING) == Rollout(OLD)
+
+
+def test_what_the_spec_asks_for_is_rolled_out_once_it_is_published() -> None:
+    assert rollout.decide(Observed(served()), PUBLISHED) == Rollout(NEW)
+
+
+def test_what_cannot_be_rolled_out_in_its_deadline_gives_way_to_the_last_that_served() -> None:
+    this = served()
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=(BROKEN,))
+    decision = rollout.decide(seen, PUBLISHED)
+    assert decision.artifact == OLD
+    assert decision.rejection is not None
+    told = decision.rejection.finding
+    assert (told.reason, told.degraded) == ("WarmUpFailed", True)
+    assert "with bbbbbbbbbbbb, which is rejected, and aaaaaaaaaaaa serves on: what happened." in told.message
+    assert "tried again when the spec changes" in told.message
+
+
+def test_servers_that_give_no_reason_of_their_own_are_rejected_too() -> None:
+    this = served()
+    decision = rollout.decide(Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE)), PUBLISHED)
+    assert decision.rejection is not None
+    assert decision.rejection.finding.reason == "ServersUnavailable"
+
+
+def test_the_trouble_of_servers_with_the_old_artifact_is_not_the_new_ones() -> None:
+    this = served()
+    theirs = server_pod(DIGEST, containerStatuses=[ended("server", 1, says("WarmUpFailed", "serve"))])
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=(theirs,))
+    decision = rollout.decide(seen, PUBLISHED)
+    assert decision.rejection is not None
+    assert decision.rejection.finding.reason == "ServersUnavailable"
+
+
+NOT_YET: dict[str, JSON] = {
+    "there is time left": deployment(model(), OTHER_DIGEST),
+    "the deadline was another artifact's": deployment(model(), DIGEST, OVERDUE),
+    "the deadline was another template's": deployment(model(), OTHER_DIGEST, OVERDUE, observed=False),
+}
+
+
+@pytest.mark.parametrize("case", NOT_YET)
+def test_what_is_not_overdue_is_not_rejected(case: str) -> None:
+    seen = Observed(served(), deployment=NOT_YET[case], pods=(BROKEN,))
+    assert rollout.decide(seen, PUBLISHED) == Rollout(NEW)
+
+
+def test_what_was_rejected_is_not_tried_again() -> None:
+    this = served(state="Rejected")
+    decision = rollout.decide(Observed(this, deployment=deployment(this, DIGEST)), PUBLISHED)
+    assert decision.artifact == OLD
+    assert decision.rejection is not None
+    assert "serves on: out of memory." in decision.rejection.finding.message
+
+
+CHANGES: dict[str, tuple[JSON, bool]] = {
+    "memory": ({"server": {"resources": {"limits": {"memory": "9Gi"}}}}, True),
+    "the image": ({"server": {"image": "other"}}, True),
+    "the retry annotation": ({"retry": "1"}, True),
+    "the number of servers": ({"server": {"replicas": 7}}, False),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+@pytest.mark.parametrize("state", ["Rejected", "Published"])
+def test_a_change_tries_it_again_with_a_deadline_of_its_own(case: str, state: str) -> None:
+    change, again = CHANGES[case]
+    this = served(state=state, tried=model(), **change)
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE))
+    assert (rollout.decide(seen, PUBLISHED).artifact == NEW) == again
+
+
+def test_another_artifact_is_tried_although_one_was_rejected() -> None:
+    this = served(state="Rejected", target="sha256:" + "c" * 64)
+    assert rollout.decide(Observed(this, deployment=deployment(this)), PUBLISHED) == Rollout(NEW)
+
+
+def test_with_nothing_to_go_back_to_nothing_is_rejected() -> None:
+    this = served()
+    never = model(status=msgspec.structs.replace(this.status, revisions=(), artifact=NEW).to_json())
+    seen = Observed(never, deployment=deployment(this, OTHER_DIGEST, OVERDUE))
+    assert rollout.decide(seen, PUBLISHED) == Rollout(NEW)
+
+
+def test_the_artifact_that_serves_is_not_rejected_for_what_the_options_do_to_it() -> None:
+    this = served(target=DIGEST)
+    seen = Observed(this, deployment=deployment(this, DIGEST, OVERDUE))
+    asked = Pulling(Phase.PUBLISHED, Finding("Published"), OLD)
+    assert rollout.decide(seen, asked) == Rollout(OLD)
 
 
 def serving(digest: str, wanted: int = 1, *, settled: bool = True) -> Serving:
     return Serving(wanted, wanted, wanted, Finding("ServersReady"), settled=settled, digest=digest)
-
-
-def test_the_servers_get_nothing_before_anything_is_published() -> None:
-    assert rollout.decide(Status(), PULLING) is None
-
-
-def test_the_last_that_served_stays_while_another_is_pulled() -> None:
-    assert rollout.decide(SERVED, PULLING) == OLD
-
-
-def test_what_the_spec_asks_for_is_rolled_out_once_it_is_published() -> None:
-    assert rollout.decide(SERVED, PUBLISHED) == NEW
 
 
 def test_an_artifact_has_served_when_all_servers_are_ready_with_it() -> None:
@@ -51,12 +170,12 @@ def test_without_servers_nothing_serves() -> None:
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=12), st.integers(1, 5))
-def test_what_has_served_is_kept_once_each_the_last_one_first(served: list[str], keep: int) -> None:
+def test_what_has_served_is_kept_once_each_the_last_one_first(letters: list[str], keep: int) -> None:
     kept: Any = ()
-    for letter in served:
+    for letter in letters:
         digest = "sha256:" + letter * 64
         kept = rollout.revisions(kept, artifact(digest), serving(digest), keep)
-    newest_first = list(dict.fromkeys(reversed(served)))
+    newest_first = list(dict.fromkeys(reversed(letters)))
     assert [one.digest[-1] for one in kept] == newest_first[:keep]
 
 
@@ -68,9 +187,9 @@ def earlier(state: str, digest: str | None, available: str = "True") -> JSON:
 
 
 def test_what_an_earlier_operator_published_is_neither_pulled_nor_rolled_out_again() -> None:
-    status = parse_status(published_status(model()))
-    assert Observed(model(status=status.to_json())).recorded == OLD
-    assert rollout.decide(status, PULLING) == OLD
+    seen = Observed(model(status=published_status(model())))
+    assert seen.recorded == OLD
+    assert rollout.decide(seen, PULLING) == Rollout(OLD)
 
 
 def test_what_served_under_an_earlier_operator_is_what_there_is_to_go_back_to() -> None:

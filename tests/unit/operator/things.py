@@ -10,6 +10,7 @@ from tests.support.objects import SETTINGS, model_of
 from whisper_contract.termination import TerminationMessage
 from whisper_operator.api.model import Model
 from whisper_operator.api.status import Artifact, parse_status
+from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.reconcile.objects import format_time
@@ -45,6 +46,18 @@ def artifact(digest: str = DIGEST) -> Artifact:
     """An artifact with this digest."""
     hex_digest = digest.removeprefix("sha256:")
     return Artifact(digest=digest, short_digest=hex_digest[:12], path=f"artifacts/{hex_digest}")
+
+
+def deployment(of: Model, digest: str = DIGEST, *conditions: JSON, observed: bool = True, ready: int = 1) -> JSON:
+    """The Deployment of a model, as built, and its status."""
+    built = build_deployment(of, SETTINGS, artifact(digest))
+    assert built is not None
+    built["metadata"]["generation"] = 2
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), ready)
+    return built | {"status": {"observedGeneration": 1 + observed, "conditions": list(conditions), **counts}}
+
+
+OVERDUE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
 
 
 def ago(minutes: float) -> str:
