@@ -61,6 +61,10 @@ def resources(part: str, requested: Any, limit: Any) -> Spec:
     return spec_with(f"{part}.resources", {"requests": {"memory": requested}, "limits": {"memory": limit}})
 
 
+TOKENS: dict[str, Any] = {"secretRef": {"name": "tokens"}}
+TOKENS_IN_THE_CLEAR = (
+    "tokens could be read on the way without TLS, so set tls, or auth.allowWithoutTLS behind something that speaks it"
+)
 NEAR = {"topologyKey": "topology.kubernetes.io/zone"}
 ONE_SOURCE = "a source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume"
 NO_GPU_RESOURCES = "GPUs are asked for by gpu.count and gpu.resourceName, not in resources"
@@ -200,6 +204,13 @@ TWINS = [
         NO_GPU_RESOURCES,
         server(resources={"requests": {"memory": "8Gi"}}, gpu={"resourceName": "amd.com/gpu"}),
         server(resources={"requests": {"amd.com/gpu": "1"}}, gpu={"resourceName": "amd.com/gpu"}),
+    ),
+    *(
+        Twins(f"tokens {name}", TOKENS_IN_THE_CLEAR, server(auth=TOKENS | more, **tls), server(auth=TOKENS))
+        for name, more, tls in [
+            ("over TLS", {}, {"tls": {"secretName": "certificate"}}),
+            ("behind something that speaks TLS", {"allowWithoutTLS": True}, {}),
+        ]
     ),
     Twins(
         "each model name once",

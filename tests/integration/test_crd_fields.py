@@ -10,6 +10,7 @@ from tests.support.whispermodels import PREFERRED, REQUIRED, Models, Node, insta
 
 NAME, NO_NAMES = "some-name.v1", ["Some_Name", "-a", ""]
 LABEL, NO_LABELS = "a_B.c-1", ["a b", "-a"]
+KEY, NO_KEYS = "company_ca.pem", ["../ca.crt", "a/b", ".ca", ""]
 NO_LABEL_KEYS = ["a b", "/a", ""]
 ADDRESS, NO_ADDRESSES = (
     "http://10.0.0.1:9000/s3",
@@ -18,6 +19,13 @@ ADDRESS, NO_ADDRESSES = (
 NO_PROXIES = ["proxy.example.com:3128", "http://me:secret@proxy:3128", "socks5://proxy:1080", "http://"]
 QUANTITY, NO_QUANTITIES = "1.5Gi", ["-1", "1 Gi", "1gb", ""]
 TEXT, NO_TEXTS = "whisper/grüße ?.tar", ["a\nb", "\x00"]
+
+BYTES = ["maxMessageBytes", "maxUploadBytes", "maxSpoolBytes"]
+COUNTS = [
+    *("cpuThreads", "workers", "maxBatch", "maxBatchMs", "maxDelayMs", "maxQueuedWindows", "maxRequests", "maxStreams"),
+    *("maxAudioSeconds", "defaultDeadlineSeconds", "maxDeadlineSeconds", "idleTimeoutSeconds"),
+    "maxConnectionAgeSeconds",
+]
 
 # By path: a good value, then bad ones. {} is any key of a map, [] any item of a list.
 FIELDS: dict[str, tuple[Any, list[Any]]] = {
@@ -68,7 +76,7 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "pull.proxy.httpsProxy": ("https://10.0.0.1:3128/", NO_PROXIES),
     "pull.proxy.noProxy": (".svc, 10.0.0.0/8,example.com", ["a\nb"]),
     "pull.caBundleRef.name": (NAME, NO_NAMES),
-    "pull.caBundleRef.key": ("company_ca.pem", ["../ca.crt", "a/b", ".ca", ""]),
+    "pull.caBundleRef.key": (KEY, NO_KEYS),
     "podSecurityContext.runAsUser": (1, [0, "nobody"]),
     "podSecurityContext.runAsGroup": (0, [-1]),
     "podSecurityContext.fsGroup": (0, [-1]),
@@ -89,6 +97,14 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "server.env[].value": ("any text\n", [1]),
     "server.service.type": ("NodePort", ["ExternalName"]),
     "server.service.annotations{}": ("any text\n", [1]),
+    "server.options.logLevel": ("debug", ["loud", "DEBUG"]),
+    "server.options.profanityWordsRef.name": (NAME, NO_NAMES),
+    "server.options.profanityWordsRef.key": (KEY, NO_KEYS),
+    "server.tls.secretName": (NAME, NO_NAMES),
+    "server.tls.clientCA.secretName": (NAME, NO_NAMES),
+    "server.tls.clientCA.key": (KEY, NO_KEYS),
+    "server.auth.secretRef.name": (NAME, NO_NAMES),
+    "server.auth.allowWithoutTLS": (True, ["yes"]),
     "server.rollout.strategy": ("InPlace", ["RollingUpdate"]),
     "server.rollout.progressDeadlineSeconds": (60, ["1h"]),
     "server.rollout.drainSeconds": (0, ["1h"]),
@@ -106,6 +122,8 @@ for part in ("pull", "server"):
         f"{part}.tolerations[].tolerationSeconds": (0, [-1, "5"]),
     }
 
+FIELDS |= {f"server.options.{option}": (2_000_000, ["1Mi", 1.5]) for option in BYTES}
+FIELDS |= {f"server.options.{option}": (2, ["2", 1.5]) for option in COUNTS}
 NODES, TERMS = "server.affinity.nodeAffinity", "nodeSelectorTerms[].matchExpressions[]"
 for expression in (f"{NODES}.{REQUIRED}.{TERMS}", f"{NODES}.{PREFERRED}[].preference.matchExpressions[]"):
     FIELDS |= {

@@ -36,6 +36,9 @@ _NEIGHBOURS: dict[str, dict[str, Any]] = {
     "server.tolerations[]": {"key": "gpu"},
     "server.env[]": {"name": "LEVEL"},
     f"server.affinity.nodeAffinity.{PREFERRED}[]": {"weight": 1, "preference": {"matchExpressions": [_EXPRESSION]}},
+    "server.options.profanityWordsRef": {"name": "words"},
+    "server.tls": {"secretName": "certificate"},
+    "server.auth": {"secretRef": {"name": "tokens"}, "allowWithoutTLS": True},
     "server.topologySpreadConstraints[]": _NEAR,
 }
 for affinity in ("podAffinity", "podAntiAffinity"):

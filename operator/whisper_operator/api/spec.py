@@ -174,6 +174,49 @@ class Service(_Part, frozen=True):
     annotations: dict[str, str] = {}
 
 
+class ConfigMapKey(_Part, frozen=True):
+    name: str
+    key: str = "words.txt"
+
+
+class Options(_Part, frozen=True):
+    """Settings of whisper-server, by the same names; what is absent is as the server has it."""
+
+    cpu_threads: int | None = None
+    workers: int | None = None
+    max_batch: int | None = None
+    max_batch_ms: int | None = None
+    max_delay_ms: int | None = None
+    max_queued_windows: int | None = None
+    max_requests: int | None = None
+    max_streams: int | None = None
+    max_audio_seconds: int | None = None
+    max_message_bytes: int | None = None
+    max_upload_bytes: int | None = None
+    max_spool_bytes: int | None = None
+    default_deadline_seconds: int | None = None
+    max_deadline_seconds: int | None = None
+    idle_timeout_seconds: int | None = None
+    max_connection_age_seconds: int | None = None
+    log_level: str | None = None
+    profanity_words_ref: ConfigMapKey | None = None
+
+
+class ClientCA(_Part, frozen=True):
+    secret_name: str | None = None
+    key: str = "ca.crt"
+
+
+class TLS(_Part, frozen=True):
+    secret_name: str
+    client_ca: ClientCA | None = msgspec.field(default=None, name="clientCA")
+
+
+class Auth(_Part, frozen=True):
+    secret_ref: SecretRef
+    allow_without_tls: bool = msgspec.field(default=False, name="allowWithoutTLS")
+
+
 class NodeSelector(_Part, frozen=True):
     node_selector_terms: tuple[JSON, ...]
 
@@ -225,6 +268,9 @@ class Server(_Part, frozen=True):
     pod_annotations: dict[str, str] = {}
     env: tuple[EnvVar, ...] = ()
     service_account_name: str | None = None
+    options: Options = Options()
+    tls: TLS | None = None
+    auth: Auth | None = None
     service: Service = Service()
     rollout: Rollout = Rollout()
 

@@ -1,8 +1,7 @@
 """The Deployment of a model's servers."""
 
-from pathlib import PurePosixPath
+import math
 
-from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Resources, Server
@@ -10,6 +9,8 @@ from whisper_operator.api.status import Artifact
 from whisper_operator.builders import pods, rollout
 from whisper_operator.builders.affinity import server_affinity, topology_spread
 from whisper_operator.builders.metadata import JSON, new_object, present
+from whisper_operator.builders.server_files import server_files
+from whisper_operator.builders.server_flags import server_flags
 from whisper_operator.settings import Settings
 
 CONTAINER = "server"
@@ -18,6 +19,10 @@ CONTAINER = "server"
 _RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"})
 
 _OLD_REPLICA_SETS = 2
+
+_MIB = 1 << 20
+# What the server spools at most unless told otherwise, and room beside that.
+_SPOOL_MIB = _BESIDE_SPOOL_MIB = 1024
 
 
 def build_deployment(model: Model, settings: Settings, artifact: Artifact | None) -> JSON | None:
@@ -45,7 +50,7 @@ def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
         },
         "spec": present(
             containers=[_container(model, settings, artifact)],
-            volumes=[pods.store_volume(model), pods.temporary_volume("2Gi")],
+            volumes=_volumes(model),
             securityContext=pods.pod_security(model),
             automountServiceAccountToken=False,
             enableServiceLinks=False,
@@ -70,12 +75,12 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
         name=CONTAINER,
         image=server.image or settings.server_image,
         imagePullPolicy=settings.image_pull_policy,
-        args=_arguments(model, artifact),
+        args=server_flags(model, artifact),
         env=[{"name": variable.name, "value": variable.value} for variable in server.env],
         ports=[_port("grpc", names.GRPC_PORT), _port("http", names.HTTP_PORT), _port("probe", names.PROBE_PORT)],
         resources=pods.resources(server.resources, _RESOURCES, _gpus(server)),
         securityContext=pods.container_security(),
-        volumeMounts=pods.mounts(store_read_only=True),
+        volumeMounts=[*pods.mounts(store_read_only=True), *(files.mount for files in server_files(server))],
         startupProbe=_probe(
             "/health/startup",
             periodSeconds=rollout.STARTUP_PERIOD_SECONDS,
@@ -86,17 +91,11 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
     )
 
 
-def _arguments(model: Model, artifact: Artifact) -> list[str]:
-    server = model.spec.server
-    arguments = [
-        *("--model", str(PurePosixPath(STORE_MOUNT, artifact.path))),
-        *("--model-name", ",".join(server.model_names or (model.name,))),
-        *("--device", server.device_in_use.value),
-        *rollout.drain_flags(server.rollout),
-    ]
-    if server.compute_type:
-        arguments += ["--compute-type", ",".join(server.compute_type)]
-    return arguments
+def _volumes(model: Model) -> list[JSON]:
+    files = (files.volume_body for files in server_files(model.spec.server))
+    asked = model.spec.server.options.max_spool_bytes
+    spool = _SPOOL_MIB if asked is None else math.ceil(asked / _MIB)
+    return [pods.store_volume(model), pods.temporary_volume(f"{spool + _BESIDE_SPOOL_MIB}Mi"), *files]
 
 
 def _gpus(server: Server) -> dict[str, str]:

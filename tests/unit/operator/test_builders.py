@@ -2,6 +2,7 @@
 
 import copy
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.objects import ARTIFACT, CASES, SETTINGS, case_model, golden_text, made_for, model_of
 from tests.support.objects import GOLDEN as GOLDEN_FILES
+from tests.support.whispermodels import Node, schema
 from tests.unit.operator.things import SOURCE
 from whisper_operator.api.model import Model
 from whisper_operator.api.names import server_labels
@@ -242,3 +244,66 @@ def test_a_volume_of_one_node_takes_the_pull_to_nodes_that_the_servers_need(wher
     affinity = pull_pod(placed, where)["affinity"]
     assert affinity["nodeAffinity"] == zone
     assert "podAntiAffinity" not in affinity
+
+
+OPTIONS: Node = schema()["properties"]["spec"]["properties"]["server"]["properties"]["options"]["properties"]
+NUMBERS = {name: node for name, node in OPTIONS.items() if node["type"] == "integer"}
+
+
+@pytest.mark.parametrize("bound", ["minimum", "maximum"])
+@pytest.mark.parametrize("option", NUMBERS)
+def test_the_server_takes_what_the_schema_lets_pass(option: str, bound: str) -> None:
+    settings = server_settings(server_pod(options={option: NUMBERS[option][bound]}))
+    setting = re.sub(r"(?<!^)(?=[A-Z])", "_", option).lower()
+    assert getattr(settings, setting) == NUMBERS[option][bound]
+
+
+@pytest.mark.parametrize("level", OPTIONS["logLevel"]["enum"])
+def test_the_server_takes_every_level_of_logging(level: str) -> None:
+    assert server_settings(server_pod(options={"logLevel": level})).log_level == level
+
+
+def mounted(pod: dict[str, Any], path: Path | None) -> tuple[str, str, str]:
+    """The kind, name and key of what a server finds at a path."""
+    assert path is not None
+    (container,) = pod["containers"]
+    volume = next(one["name"] for one in container["volumeMounts"] if one["mountPath"] == str(path.parent))
+    body = next(one for one in pod["volumes"] if one["name"] == volume)
+    kind, source = next((kind, body[kind]) for kind in ("secret", "configMap") if kind in body)
+    assert not source.get("optional", False)
+    (key,) = [item["key"] for item in source["items"] if item["path"] == path.name]
+    return kind, source.get("secretName") or source["name"], key
+
+
+def test_a_server_reads_certificates_tokens_and_words_where_they_are_mounted() -> None:
+    pod = server_pod(
+        tls={"secretName": "certificate", "clientCA": {"secretName": "authorities", "key": "clients.pem"}},
+        auth={"secretRef": {"name": "callers"}},
+        options={"profanityWordsRef": {"name": "words", "key": "english.txt"}},
+    )
+    settings = server_settings(pod)
+    assert mounted(pod, settings.tls_certificate_file) == ("secret", "certificate", "tls.crt")
+    assert mounted(pod, settings.tls_key_file) == ("secret", "certificate", "tls.key")
+    assert mounted(pod, settings.tls_client_ca_file) == ("secret", "authorities", "clients.pem")
+    assert mounted(pod, settings.tokens_file) == ("secret", "callers", "tokens")
+    assert mounted(pod, settings.profanity_words_file) == ("configMap", "words", "english.txt")
+    assert not settings.allow_tokens_without_tls
+
+
+def test_clients_authorities_are_those_beside_the_certificate_unless_named() -> None:
+    pod = server_pod(tls={"secretName": "certificate", "clientCA": {}})
+    assert mounted(pod, server_settings(pod).tls_client_ca_file) == ("secret", "certificate", "ca.crt")
+
+
+def test_tokens_without_tls_are_taken_only_when_told_so() -> None:
+    pod = server_pod(auth={"secretRef": {"name": "callers"}, "allowWithoutTLS": True})
+    assert server_settings(pod).allow_tokens_without_tls
+
+
+def test_the_temporary_volume_holds_what_the_server_may_spool() -> None:
+    def limit(**options: int) -> int:
+        (size,) = [one["emptyDir"]["sizeLimit"] for one in server_pod(options=options)["volumes"] if "emptyDir" in one]
+        return int(size.removesuffix("Mi")) << 20
+
+    assert limit() > ServerSettings(model=Path("m")).max_spool_bytes
+    assert limit(maxSpoolBytes=1 << 40) > 1 << 40

@@ -1,0 +1,41 @@
+"""The command line of the servers."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import msgspec
+
+from whisper_contract.store import STORE_MOUNT
+from whisper_operator.api.model import Model
+from whisper_operator.api.spec import Options, Server
+from whisper_operator.api.status import Artifact
+from whisper_operator.builders import rollout
+from whisper_operator.builders.server_files import server_files
+
+
+def server_flags(model: Model, artifact: Artifact) -> list[str]:
+    """Return the arguments of a server of `artifact`."""
+    server = model.spec.server
+    return [
+        *("--model", str(PurePosixPath(STORE_MOUNT, artifact.path))),
+        *("--model-name", ",".join(server.model_names or (model.name,))),
+        *("--device", server.device_in_use.value),
+        *(("--compute-type", ",".join(server.compute_type)) if server.compute_type else ()),
+        *rollout.drain_flags(server.rollout),
+        *_options(server.options),
+        *(flag for files in server_files(server) for flag in files.flags),
+        *_tokens_without_tls(server),
+    ]
+
+
+def _options(options: Options) -> Iterator[str]:
+    """Yield a flag for each option that is set: they have the server's own names."""
+    for field in msgspec.structs.fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, int | str):
+            yield f"--{field.name.replace('_', '-')}"
+            yield str(value)
+
+
+def _tokens_without_tls(server: Server) -> list[str]:
+    return ["--allow-tokens-without-tls"] if server.auth is not None and server.auth.allow_without_tls else []
