@@ -6,19 +6,26 @@ store nothing on the objects: no finalizer, no annotation. All else would write 
 
 import asyncio
 import logging
+import os
 import random
+import signal
+import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import kopf
 
 from whisper_operator.api import names
 from whisper_operator.api.names import ModelKey
+from whisper_operator.election import Election
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient, connect
 from whisper_operator.kube.errors import KubeError
+from whisper_operator.metrics import Metrics
+from whisper_operator.probes import Probes
 from whisper_operator.queue import WorkQueue
 from whisper_operator.reconcile.reconciler import Reconciler
 from whisper_operator.settings import Settings
@@ -34,6 +41,10 @@ STALLED_SECONDS = 180.0
 #: How long the API server, or the resource's definition, may be missing at the start, in seconds.
 _PATIENCE_SECONDS = 60.0
 _EXIT_SECONDS = 20.0
+#: How long visits may take to end, once the operator is told to, before the Lease is left to run out.
+_LAST_VISITS_SECONDS = 10.0
+_ASKED_SECONDS = 3.0
+_EXIT_LOST = 1
 
 
 class StartError(Exception):
@@ -41,31 +52,55 @@ class StartError(Exception):
 
 
 def run(settings: Settings) -> None:
-    """Run until a signal ends it.
+    """Run until a signal ends it; with a Lease, wait until this operator is the one to work.
 
     Raises:
         StartError: there is no API server, or it does not know WhisperModels.
     """
-    try:
-        client = connect(WORKERS)
-    except KubeError as error:
-        raise StartError(f"{error}: run in a cluster, or set KUBECONFIG") from error
-    _await_resource(client)
-    operator = Operator(settings, client)
-    kopf.run(
-        registry=operator.registry,
-        settings=operator.kopf_settings,
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
-    )
+    metrics = Metrics()
+    probes = Probes(metrics)
+    stop = _stopped_by_signals()
+    with probes.serve(settings.probe_port):
+        try:
+            client = connect(WORKERS, metrics.count_request)
+        except KubeError as error:
+            raise StartError(f"{error}: run in a cluster, or set KUBECONFIG") from error
+        _await_resource(client, stop)
+        election = _stand_for_election(client, settings) if settings.lease_namespace else None
+        if election is not None:
+            # That one stands by is as it should be, and no reason to hold up a rollout.
+            probes.ready = lambda: None
+            election.await_victory(stop)
+            _log.info("leading")
+        if stop.is_set():
+            return
+        metrics.leader.set(1)
+        operator = Operator(settings, client, metrics, stop)
+        probes.alive, probes.ready = operator.trouble, operator.unready
+        kopf.run(
+            registry=operator.registry,
+            settings=operator.kopf_settings,
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            stop_flag=stop,
+        )
+        if election is not None and operator.at_rest:
+            election.resign()
 
 
-def _await_resource(client: KubeClient) -> None:
+def _stopped_by_signals() -> threading.Event:
+    """Return what signals set, until kopf sees to them: the first process of a container is not ended by them else."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _await_resource(client: KubeClient, stop: threading.Event) -> None:
     """Wait a while for the resource: kopf, which looks for it once, would never watch one that comes later."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
+    while not stop.is_set():
         try:
             if client.serves(kinds.MODEL):
                 return
@@ -75,17 +110,37 @@ def _await_resource(client: KubeClient) -> None:
         if time.monotonic() > deadline:
             raise StartError(trouble)
         _log.warning("waiting: %s", trouble)
-        time.sleep(2)
+        stop.wait(2)
+
+
+def _stand_for_election(client: KubeClient, settings: Settings) -> Election:
+    identity = f"{socket.gethostname()}_{os.getpid()}"
+    election = Election(client.api, settings.lease_namespace, settings.lease_name, identity, _lost)
+    election.start()
+    _log.info("standing by for the lease %s/%s as %s", settings.lease_namespace, settings.lease_name, identity)
+    return election
+
+
+def _lost() -> NoReturn:
+    """End at once, whatever is under way: another operator may be at work within seconds."""
+    _log.critical("the lease could not be renewed: another operator may take over, so this one ends")
+    logging.shutdown()
+    os._exit(_EXIT_LOST)
 
 
 class Operator:
     """What runs inside kopf: the queue, its workers, and the handlers that feed it."""
 
-    def __init__(self, settings: Settings, client: KubeClient) -> None:
+    def __init__(self, settings: Settings, client: KubeClient, metrics: Metrics, stop: threading.Event) -> None:
         self.registry = kopf.OperatorRegistry()
         self.kopf_settings = _kopf_settings()
-        self._reconciler = Reconciler(client, settings)
-        self.queue: WorkQueue[ModelKey] | None = None
+        self._metrics = metrics
+        self._stop_flag = stop
+        self._reconciler = Reconciler(client, settings, metrics)
+        self._queue: WorkQueue[ModelKey] | None = None
+        #: Whether no visit is under way any more, and none will be.
+        self.at_rest = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="visit")
         self._register()
@@ -94,21 +149,40 @@ class Operator:
         kopf.on.login(registry=self.registry)(kopf.login_via_client)
         kopf.on.startup(registry=self.registry)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
-        kopf.on.probe(registry=self.registry, id="queue")(self.probe)
         kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=self.registry)(self._model_event)
         for kind in kinds.CHILDREN:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=self.registry)(self._child_event)
 
     async def _start(self, **_: Any) -> None:
-        self.queue = WorkQueue()
+        self.begin(WorkQueue())
         self._workers = [asyncio.create_task(self._work(self.queue)) for _ in range(WORKERS)]
         _log.info("the operator runs")
 
+    def begin(self, queue: WorkQueue[ModelKey]) -> None:
+        """Take keys through `queue` from now on; called in the event loop that it belongs to."""
+        self._loop = asyncio.get_running_loop()
+        self._queue = queue
+        self._metrics.watch_queue(self._depth, self._oldest)
+
+    @property
+    def queue(self) -> WorkQueue[ModelKey]:
+        """The queue, once the operator has begun."""
+        if self._queue is None:
+            raise RuntimeError("the operator has not begun")
+        return self._queue
+
     async def _stop(self, **_: Any) -> None:
+        """Begin no other visit, and let those that are under way end."""
+        self._stop_flag.set()  # a thread of kopf's waits for it, whatever else has ended kopf
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        try:
+            ended = asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+            await asyncio.wait_for(ended, _LAST_VISITS_SECONDS)
+            self.at_rest = True
+        except TimeoutError:
+            _log.warning("visits are still under way: the lease is left to run out")
 
     async def _model_event(self, namespace: str | None, name: str, **_: Any) -> None:
         self._add(namespace, name)
@@ -117,15 +191,37 @@ class Operator:
         self._add(namespace, labels.get(names.LABEL_MODEL))
 
     def _add(self, namespace: str | None, model: str | None) -> None:
-        if self.queue is not None and namespace is not None and model is not None:
-            self.queue.add(ModelKey(namespace, model))
+        if self._queue is not None and namespace is not None and model is not None:
+            self._queue.add(ModelKey(namespace, model))
 
-    async def probe(self, **_: Any) -> float:
-        """Return for how long the oldest key has been waiting; fail when the queue has stopped moving."""
-        oldest = self.queue.oldest() if self.queue is not None else 0.0
-        if oldest > STALLED_SECONDS:
-            raise kopf.PermanentError(f"the work queue has not moved for {oldest:.0f} s")
-        return round(oldest, 3)
+    def trouble(self) -> str | None:
+        """Return what is wrong, if anything: a hanging event loop, a queue that does not move. For other threads."""
+        try:
+            oldest = self._oldest()
+        except TimeoutError:
+            return f"the event loop has not answered for {_ASKED_SECONDS:.0f} s"
+        return f"the work queue has not moved for {oldest:.0f} s" if oldest > STALLED_SECONDS else None
+
+    def unready(self) -> str | None:
+        """Return why the operator is not at work yet, or what is wrong with it. For other threads."""
+        return "the operator is starting" if self._queue is None else self.trouble()
+
+    def _oldest(self) -> float:
+        return self._ask(lambda queue: queue.oldest())
+
+    def _depth(self) -> float:
+        return self._ask(lambda queue: queue.depth)
+
+    def _ask(self, question: Callable[[WorkQueue[ModelKey]], float]) -> float:
+        """Return the queue's answer; the queue belongs to the event loop, and so is asked there."""
+        loop, queue = self._loop, self._queue
+        if loop is None or queue is None or loop.is_closed():
+            return 0.0
+
+        async def answer() -> float:
+            return question(queue)
+
+        return asyncio.run_coroutine_threadsafe(answer(), loop).result(_ASKED_SECONDS)
 
     async def _work(self, queue: WorkQueue[ModelKey]) -> None:
         loop = asyncio.get_running_loop()
@@ -134,8 +230,10 @@ class Operator:
             try:
                 visit = await loop.run_in_executor(self._threads, self._reconciler.visit, key)
             except KubeError as error:
+                self._metrics.visit_errors.labels("api").inc()
                 _log.warning("visit again in %.1f s: %s", queue.failed(key), error, extra={"model": str(key)})
             except Exception:  # noqa: BLE001 - a defect of ours: told in full, and the other models go on
+                self._metrics.visit_errors.labels("defect").inc()
                 _log.exception("visit again in %.1f s", queue.failed(key), extra={"model": str(key)})
             else:
                 asked = visit.look_again.total_seconds() if visit.look_again is not None else RESYNC_SECONDS

@@ -15,7 +15,7 @@ def set_up(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # kopf repeats each API request and watch there; below warnings they are of use to kopf's developers.
     logging.getLogger("kopf").setLevel(max(logging.getLogger().level, logging.WARNING))
-    for noisy in ("asyncio", "aiohttp", "urllib3", "kubernetes"):
+    for noisy in ("asyncio", "aiohttp", "urllib3", "kubernetes", "leaderelection"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

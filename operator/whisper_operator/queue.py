@@ -61,6 +61,11 @@ class WorkQueue(Generic[K]):
         now = self._clock()
         return max((now - since for since in (*self._waiting.values(), *self._visited.values())), default=0.0)
 
+    @property
+    def depth(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self._waiting)
+
     def _end_visit(self, key: K, delay: float | None) -> None:
         del self._visited[key]
         self._set_timer(key, delay)

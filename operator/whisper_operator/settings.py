@@ -27,11 +27,16 @@ class Settings:
         default=(),
     )
     namespaces: tuple[str, ...] = _setting("namespaces to serve, separated by commas; all when empty", default=())
+    lease_namespace: str = _setting(
+        "namespace of the Lease that decides which of several operators is at work; without it there may be only one",
+        default="",
+    )
+    lease_name: str = _setting("name of that Lease", default="whisper-operator")
     log_format: str = _setting("json for machines, text for people", default="json", choices=("json", "text"))
     log_level: str = _setting(
         "least severity that is logged", default="info", choices=("debug", "info", "warning", "error")
     )
-    probe_port: int = _setting("port of GET /healthz", default=8080)
+    probe_port: int = _setting("port of GET /healthz, /readyz and /metrics", default=8080)
 
 
 class SettingsError(ValueError):

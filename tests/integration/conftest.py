@@ -14,7 +14,7 @@ from tests.integration.world import World
 from tests.support.chart import NAMESPACE, of_kind, render
 from tests.support.whispermodels import install_crd
 
-_RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+_RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +66,14 @@ def world(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[Wo
     world.create_namespace()
     yield world
     world.delete_namespace()
+
+
+@pytest.fixture
+def lone_world(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[World]:
+    """A namespace in which the operator for all namespaces is not at work."""
+    operator.stop()
+    world = World(control_plane, f"test-{uuid.uuid4().hex[:8]}")
+    world.create_namespace()
+    yield world
+    world.delete_namespace()
+    operator.start()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 from tests.cluster.ports import free_port
@@ -30,9 +31,28 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._probe_port = free_port()
 
-    @property
-    def healthz(self) -> str:
-        return f"http://127.0.0.1:{self._probe_port}/healthz"
+    def _url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self._probe_port}{path}"
+
+    def ask(self, path: str) -> str:
+        """What it answers to a GET of `path` on its port for probes and metrics."""
+        with urllib.request.urlopen(self._url(path), timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def ended(self) -> int | None:
+        """Its exit code, once it has ended."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def pause(self) -> None:
+        """Stop the process, and all that it does, until `go_on`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     @property
     def pid(self) -> int:
@@ -51,12 +71,12 @@ class OperatorProcess:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([_COMMAND, "run", *self._arguments], env=environment, stderr=log)
-        wait_until("the operator is healthy", self._healthy, seconds=PATIENCE_SECONDS)
+        wait_until("the operator is ready", self._ready, seconds=PATIENCE_SECONDS)
 
-    def _healthy(self) -> bool:
+    def _ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"the operator ended:\n{self._log.read_text()[-4000:]}"
-        return answers(self.healthz)
+        return answers(self._url("/readyz"))
 
     def kill(self) -> None:
         """SIGKILL: it can put nothing in order."""

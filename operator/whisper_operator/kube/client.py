@@ -4,6 +4,7 @@ Calls block, with a time limit; they run in the operator's own threads. One clie
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import kubernetes.client
@@ -23,7 +24,11 @@ _CONFLICT = 409
 _APPLY = "application/apply-patch+yaml"
 
 
-def connect(threads: int) -> "KubeClient":
+#: Is told the method and the HTTP status of each call; 0 when there was no answer.
+Counted = Callable[[str, int], None]
+
+
+def connect(threads: int, counted: Counted = lambda *_: None) -> "KubeClient":
     """Return a client as whoever we are: the pod's ServiceAccount, or the user of the kubeconfig.
 
     Raises:
@@ -38,14 +43,15 @@ def connect(threads: int) -> "KubeClient":
     except kubernetes.config.ConfigException as error:
         raise KubeError(0, f"neither a ServiceAccount nor a kubeconfig is here: {error}") from error
     configuration.connection_pool_maxsize = threads
-    return KubeClient(kubernetes.client.ApiClient(configuration))
+    return KubeClient(kubernetes.client.ApiClient(configuration), counted)
 
 
 class KubeClient:
     """The calls that the operator makes. All raise `KubeError`s."""
 
-    def __init__(self, api: kubernetes.client.ApiClient) -> None:
-        self._api = api
+    def __init__(self, api: kubernetes.client.ApiClient, counted: Counted = lambda *_: None) -> None:
+        self.api = api
+        self._counted = counted
 
     def get(self, kind: Kind, namespace: str, name: str) -> JSON | None:
         """Return the object, or None when there is none."""
@@ -114,15 +120,17 @@ class KubeClient:
         content_type: str = "application/json",
     ) -> str:
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        request = self._api.param_serialize(
+        request = self.api.param_serialize(
             method, path, query_params=list((query or {}).items()), header_params=headers, body=body,
             auth_settings=["BearerToken"],
         )  # fmt: skip
         try:
-            response = self._api.call_api(*request, _request_timeout=(_CONNECT_SECONDS, _READ_SECONDS))
+            response = self.api.call_api(*request, _request_timeout=(_CONNECT_SECONDS, _READ_SECONDS))
             text: str = response.read().decode("utf-8", "replace")
         except (urllib3.exceptions.HTTPError, kubernetes.client.ApiException, OSError) as error:
+            self._counted(method, 0)
             raise Unsettled(0, f"no answer from the API server: {error}") from error
+        self._counted(method, response.status)
         if response.status not in _OK:
             raise error_for(response.status, text)
         return text

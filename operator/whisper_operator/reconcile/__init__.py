@@ -10,5 +10,6 @@ serving       what the servers are up to
 applying      carrying out what was decided
 conditions    all that as conditions, and statuses as a whole status
 events        what is worth a Kubernetes Event
+measuring     pulls that have ended, for the metrics
 reconciler    the visit itself
 """

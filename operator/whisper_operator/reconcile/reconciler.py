@@ -15,9 +15,11 @@ from whisper_operator.api.status import Status
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
+from whisper_operator.metrics import Metrics
 from whisper_operator.reconcile import claims, events, pulling, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.conditions import Situation
+from whisper_operator.reconcile.measuring import measure_pull
 from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import observe
 from whisper_operator.reconcile.progress import ProgressReader
@@ -39,9 +41,14 @@ class Reconciler:
     """Visits WhisperModels. Any number of threads may, each another model."""
 
     def __init__(
-        self, client: KubeClient, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        client: KubeClient,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
+        self._metrics = metrics
         self._clock = clock
         self._settings = settings
         self._changes = Changes(client, settings)
@@ -54,10 +61,15 @@ class Reconciler:
         Raises:
             KubeError: a call failed, and the visit is to be made again; what could be said is in the status.
         """
+        with self._metrics.visit_seconds.time():
+            return self._visit(key)
+
+    def _visit(self, key: ModelKey) -> Visit:
         body = self._client.get(kinds.MODEL, key.namespace, key.name)
         if body is None or is_deleted(body):
             self._changes.forget(key)
             self._progress.forget(key)
+            self._metrics.forget_model(key)
             return Visit(exists=body is not None)
         model = parse_model(body)
         if isinstance(model, InvalidModel):
@@ -84,13 +96,16 @@ class Reconciler:
         )
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
-        self._write_status(model, body, build_status(model, situation, given.artifact, target, progress, now))
+        status = build_status(model, situation, given.artifact, target, progress, now)
+        self._write_status(model, body, status)
+        measure_pull(self._metrics, seen, status)
         if outcome.error is not None:
             raise outcome.error
         return Visit(exists=True, look_again=decision.look_again)
 
     def _write_status(self, model: Model | InvalidModel, body: JSON, status: Status) -> None:
         """Write the status if it changed, and then, not before, tell about it."""
+        self._metrics.show_model(model.key, status)
         after = status.to_json()
         if after == body.get("status"):
             return

@@ -10,6 +10,7 @@ from tests.support.chart import (
     CHART,
     EVERY_OPTION,
     GOLDEN,
+    NAMESPACE,
     environment,
     helm,
     of_kind,
@@ -44,10 +45,13 @@ def test_no_role_reads_secrets_or_takes_all_there_is(arguments: tuple[str, ...])
 def test_in_named_namespaces_the_operator_has_no_right_in_the_cluster() -> None:
     objects = render("--set=watchNamespaces={team-a,team-b}", "--set=rbac.aggregate=false")
     assert of_kind(objects, "ClusterRole") == of_kind(objects, "ClusterRoleBinding") == []
-    assert [role["metadata"]["namespace"] for role in of_kind(objects, "Role")] == ["team-a", "team-b"]
-    assert [binding["metadata"]["namespace"] for binding in of_kind(objects, "RoleBinding")] == ["team-a", "team-b"]
-    everywhere = of_kind(render("--set=rbac.aggregate=false"), "ClusterRole")
-    assert [role["rules"] for role in of_kind(objects, "Role")] == [role["rules"] for role in everywhere * 2]
+    # In its own namespace it has a Lease to hold, and nothing else.
+    namespaces = [NAMESPACE, "team-a", "team-b"]
+    assert sorted(role["metadata"]["namespace"] for role in of_kind(objects, "Role")) == namespaces
+    assert sorted(binding["metadata"]["namespace"] for binding in of_kind(objects, "RoleBinding")) == namespaces
+    (everywhere,) = of_kind(render("--set=rbac.aggregate=false"), "ClusterRole")
+    of_models = [role for role in of_kind(objects, "Role") if role["metadata"]["namespace"] != NAMESPACE]
+    assert [role["rules"] for role in of_models] == [everywhere["rules"]] * 2
 
 
 def test_images_go_by_tag_or_by_digest() -> None:

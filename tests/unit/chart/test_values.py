@@ -82,7 +82,7 @@ def test_every_option_differs_from_the_default_in_the_other_golden_file() -> Non
     ("arguments", "words"),
     [
         (["--set=operatr.env=1"], "additional properties 'operatr' not allowed"),
-        (["--set=operator.replicas=2"], "additional properties 'replicas' not allowed"),
+        (["--set=operator.replica=2"], "additional properties 'replica' not allowed"),
         (["--set=images.loader.name=a"], "additional properties 'name' not allowed"),
         (["--set=images.pullPolicy=Sometimes"], "value must be one of 'Always', 'IfNotPresent', 'Never'"),
         (["--set-json=images.server.tag=1.10"], "got number, want string"),

@@ -1,8 +1,9 @@
 """The operator around the queue: liveness, what kopf is told, and reading progress from logs."""
 
+import asyncio
+import threading
 from typing import Any
 
-import kopf
 import kubernetes.client
 import pytest
 
@@ -12,6 +13,7 @@ from whisper_operator.api.names import ModelKey
 from whisper_operator.app import STALLED_SECONDS, Operator
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
+from whisper_operator.metrics import Metrics
 from whisper_operator.queue import WorkQueue
 from whisper_operator.reconcile.progress import last_progress
 
@@ -29,23 +31,32 @@ class Now:
 def operator() -> Operator:
     """One that talks to nobody: these tests make no call."""
     nobody: Any = kubernetes.client.Configuration
-    return Operator(SETTINGS, KubeClient(kubernetes.client.ApiClient(nobody())))
+    return Operator(SETTINGS, KubeClient(kubernetes.client.ApiClient(nobody())), Metrics(), threading.Event())
 
 
 async def test_liveness_fails_when_the_queue_has_stopped() -> None:
     now = Now()
     stuck = operator()
-    stuck.queue = WorkQueue(clock=now)
+    stuck.begin(WorkQueue(clock=now))
     stuck.queue.add(ModelKey("n", "m"))
     now.seconds = STALLED_SECONDS - 1
-    assert await stuck.probe() == now.seconds
+    assert await asyncio.to_thread(stuck.trouble) is None
     now.seconds = STALLED_SECONDS + 1
-    with pytest.raises(kopf.PermanentError, match="has not moved for 181 s"):
-        await stuck.probe()
+    assert await asyncio.to_thread(stuck.trouble) == "the work queue has not moved for 181 s"
 
 
-async def test_before_it_has_started_it_is_alive() -> None:
-    assert await operator().probe() == 0
+async def test_liveness_fails_when_the_event_loop_hangs() -> None:
+    hung = operator()
+    hung.begin(WorkQueue())
+    asked = threading.Thread(target=lambda: told.append(hung.trouble()))
+    told: list[str | None] = []
+    asked.start()
+    asked.join()  # holds up the loop, which so cannot answer
+    assert told == ["the event loop has not answered for 3 s"]
+
+
+def test_before_it_has_started_it_is_alive() -> None:
+    assert operator().trouble() is None
 
 
 @pytest.mark.parametrize("kind", kinds.CHILDREN, ids=lambda kind: kind.plural)
