@@ -7,8 +7,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +36,22 @@ FILES = [
 ]
 TAR = plain(FILES)
 IDENTITY = "s3://models/m.tar#etag=1"
+KILLED = "killed.tar"  # whatever it holds
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Waits for what it is given: a disk that lags behind its source gets few notes, or none."""
+
+    def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
+        future = super().submit(*arguments, **options)
+        wait([future])
+        return future
 
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Notes every 4,000 bytes, parts of 8,000 in chunks of 1,000, so that a small archive has many of each."""
+    monkeypatch.setattr(journal, "ThreadPoolExecutor", AtOnce)
     monkeypatch.setattr(journal, "CHECKPOINT_BYTES", 4000)
     monkeypatch.setattr(parts, "PART_BYTES", 8000)
     monkeypatch.setattr(parts, "_CHUNK", 1000)
@@ -104,7 +117,6 @@ def test_bare_files_go_on_too(store: Path) -> None:
     fetched = fetch(second, resolved)
     assert contents(second) == dict(FILES)
     assert fetched.files["model.bin"].sha256 == hashlib.sha256(FILES[1][1]).hexdigest()
-    # The disk may lag behind a source in memory: how much is noted, and so kept, is not the same each time.
     assert served[1].given < len(FILES[1][1])
 
 
@@ -183,32 +195,26 @@ def test_a_permanent_failure_keeps_nothing(job: Job, s3: S3Server, archives: Arc
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize(("suffix", "deaths"), [(".tar", 3), (".tar.zst", 2), (".tar.gz", 2)])
 def test_pods_killed_at_random_moments_come_to_the_same_artifact(
-    store: Path, tmp_path: Path, s3: S3Server, archives: Archives
+    suffix: str, deaths: int, store: Path, tmp_path: Path, s3: S3Server, archives: Archives, published_artifact: Path
 ) -> None:
-    s3.put("models", "killed.tar", archives.whole(".tar"))
-    chance = random.Random(5)
+    s3.put("models", KILLED, archives.whole(suffix))
     with throttled(s3.host, (s3.host, s3.port), bytes_per_second=6_000_000) as port:
-        for number in range(6):
-            killed(Job(store, tmp_path / "log", pod_uid=f"pod-{number}"), s3, port, 0.5 + chance.random() * 2)
+        for number in range(deaths):
+            killed(Job(store, tmp_path / "log", pod_uid=f"pod-{number}"), s3, port, random.uniform(0.5, 2.5))
+            assert not list(store.glob("artifacts/*")), "a pod that pulls publishes nothing"
     last = Job(store, tmp_path / "log", pod_uid="last")
-    digest = published(last, s3, "s3://models/killed.tar", "--endpoint", s3.endpoint)
-    (tmp_path / "other").mkdir()
-    assert digest == published(Job(tmp_path / "other", tmp_path / "log"), s3, str(archives.whole(".tar")))
-    assert not last.staging.exists()
-
-
-def published(job: Job, s3: S3Server, *source: str) -> str | None:
-    """Run all steps, and return the digest of what they publish."""
-    for step in ("pull", "convert", "publish"):
-        done = job.step(step, *(source if step == "pull" else ()), env=s3.environment)
+    for step in (("pull", f"s3://models/{KILLED}", "--endpoint", s3.endpoint), ("convert",), ("publish",)):
+        done = last.step(*step, env=s3.environment)
         assert done.exit_code == 0, done.errors
-    return job.message().digest
+    assert last.message().digest == f"sha256:{published_artifact.name}"
+    assert not last.staging.exists()
 
 
 def killed(job: Job, s3: S3Server, port: int, seconds: float) -> None:
     """Run the pull of a pod and kill it after a while, unless it has ended."""
-    command = [str(COMMAND), "job", "pull", "s3://models/killed.tar", "--endpoint", f"http://{s3.host}:{port}"]
+    command = [str(COMMAND), "job", "pull", f"s3://models/{KILLED}", "--endpoint", f"http://{s3.host}:{port}"]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
         [*command, "--store", str(job.store)],

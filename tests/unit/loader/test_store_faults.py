@@ -152,12 +152,12 @@ def test_what_is_mounted_upon_is_left_for_a_later_gc(store: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("form", ["folder", ".tar"])
+@pytest.mark.parametrize("form", ["folder", ".tar", ".tar.zst", ".tar.gz"])
 def test_a_pull_killed_at_any_moment_never_shows_a_half_artifact(form: str, store: Path, archives: Archives) -> None:
     source = SPEECH_MODEL if form == "folder" else archives.whole(form)
     whole_time = _time_of(store, source)
     assert whisper_model("gc", "--store", store, "--keep-none", "--grace", "0").exit_code == 0
-    moments = [random.uniform(0.2, 1.0) for _ in range(8)]
+    moments = [random.uniform(0.2, 1.0) for _ in range(3)]
     for moment in moments:
         _pull_and_kill(store, source, moment * whole_time)
         found = [entry for _, entry in list_artifacts(store)]
