@@ -20,6 +20,8 @@ from whisper_loader.store.journal import Journal
 
 #: Members of one layer, most of which are not looked at twice: a whole operating system has some 100,000.
 MAX_LAYER_MEMBERS = 2_000_000
+#: Paths of all layers that are remembered, since they hide others: an image removes some thousands at most.
+MAX_REMEMBERED = 100_000
 
 _REMOVED = ".wh."
 _EMPTIED = ".wh..wh..opq"
@@ -50,6 +52,9 @@ class _Cover:
             or (parts in self.folders and not member.is_directory)
             or any(ancestor in self.whole or ancestor in self.inside for ancestor in ancestors)
         )
+
+    def __len__(self) -> int:
+        return len(self.whole) + len(self.inside) + len(self.folders)
 
     def add(self, other: "_Cover") -> None:
         self.whole.update(other.whole)
@@ -108,6 +113,8 @@ class _LayerReader:
             parts = _split(member.name)
             if ".." in parts:
                 raise unsafe(member, "climbs with ..")
+            if len(self._above) + len(self.cover) > MAX_REMEMBERED:
+                raise unsafe(member, f"comes after more than {MAX_REMEMBERED} that the layers bring or remove")
             if self._is_mark(member, parts) or not self._concerns(parts) or self._above.hides(parts, member):
                 continue
             (self.cover.folders if member.is_directory else self.cover.whole).add(parts)

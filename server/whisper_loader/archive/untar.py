@@ -5,6 +5,7 @@ file must be new, so that neither the archive nor somebody else on the volume ca
 """
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +25,7 @@ _MAX_COMPONENT_BYTES = 255
 _MAX_PATH_BYTES = 1024
 _MAX_DEPTH = 16
 _SHOWN_NAME = 120
-_FIRST_PRINTABLE = 0x20
-_DELETE = 0x7F
+_CONTROL = "Cc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def safe_parts(member: Member) -> tuple[str, ...]:
     name = member.name
     if name.startswith("/"):
         raise unsafe(member, "has an absolute path")
-    if any(ord(character) < _FIRST_PRINTABLE or ord(character) == _DELETE for character in name):
+    if any(unicodedata.category(character) == _CONTROL for character in name):
         raise unsafe(member, "has a control character in its name")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from whisper_loader.model.documents import invalid, read_object
 from whisper_loader.model.layout import SAFETENSORS, SAFETENSORS_INDEX
 
+#: The largest Whisper has 1,259.
+MAX_TENSORS = 50_000
+
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER = 8 << 20  # the format allows more; the largest Whisper's has 150 kB
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -80,7 +83,11 @@ def load_checkpoint(directory: Path) -> dict[str, Tensor]:
     weight_map = read_object(directory / SAFETENSORS_INDEX).get("weight_map")
     if not isinstance(weight_map, dict):
         raise invalid(f"{SAFETENSORS_INDEX} has no weight_map")
-    shards = {path.name: _load(path) for path in _shard_paths(directory, weight_map)}
+    shards: dict[str, dict[str, Tensor]] = {}
+    for path in _shard_paths(directory, weight_map):
+        shards[path.name] = _load(path)
+        if sum(map(len, shards.values())) > MAX_TENSORS:
+            raise invalid(f"the checkpoint has more than {MAX_TENSORS} tensors, and no Whisper has")
     missing = [name for name, shard in weight_map.items() if name not in shards[shard]]
     if missing:
         raise invalid(f"{missing[0]} is not in the shard that {SAFETENSORS_INDEX} names")

@@ -13,11 +13,15 @@ from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.tars import compressed, plain
 from whisper_contract.reasons import Reason
+from whisper_loader.archive import frames
+from whisper_loader.archive.frames import FrameReader, GzipDecoder
+from whisper_loader.archive.reader import SourceReader
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.fetch import Fetch
 from whisper_loader.progress import LineDisplay, Meter
 from whisper_loader.source import Resolved, SourceFile
+from whisper_loader.transfer.parts import PartsReader
 
 SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 # Random-looking, so that no byte of the archive is redundant.
@@ -55,6 +59,24 @@ def test_several_frames_one_after_the_other_are_one_archive(compress: object, tm
     tar = plain(FILES)
     pull(compress(tar[:5000]) + compress(tar[5000:]), tmp_path)
     assert (tmp_path / "model.bin").read_bytes() == CONTENT
+
+
+def test_an_archive_of_tiny_frames_is_not_copied_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder copies what it got from behind its frame, which must not be a whole chunk for each of them."""
+    monkeypatch.setattr(frames, "FIRST_PIECE_BYTES", 100)
+    given_back = []
+
+    class Decoder(GzipDecoder):
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            decompressed = super().decompress(data, max_length)
+            given_back.append(len(self.unused_data))
+            return decompressed
+
+    content = gzip.compress(b"x") * 1000
+    file = SourceFile("x", len(content), lambda start, stop: io.BytesIO(content[start:stop]))
+    decoded = FrameReader(SourceReader(PartsReader(file, Deadline()), meter()), Decoder)
+    assert b"".join(iter(lambda: decoded.read(1000), b"")) == b"x" * 1000
+    assert max(given_back) < 100
 
 
 @pytest.mark.parametrize("padding", [1, 1000, (3 << 20) + 7])

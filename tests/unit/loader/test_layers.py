@@ -147,6 +147,16 @@ def test_too_many_members_below_the_path_are_too_many(tmp_path: Path) -> None:
         apply(tmp_path, [A, B], limits=Limits(members=1))
 
 
+def test_an_image_that_removes_without_end_takes_no_memory_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers_module, "MAX_REMEMBERED", 10)
+    removals = [member(f"{FOLDER}/.wh.{number}") for number in range(10)]
+    assert apply(tmp_path, [A], removals[:5], removals[5:9]) == {"a": b"low a"}
+    error = refused(tmp_path, [A, B], removals[:5], removals[5:], [member(f"{FOLDER}/.wh..wh..opq")])
+    assert (error.reason, "comes after more than 10 that" in error.message) == (Reason.UNSAFE_ARCHIVE, True)
+
+
 def test_a_layer_with_endless_members_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers_module, "MAX_LAYER_MEMBERS", 10)
     with pytest.raises(LoaderError, match="more than 10 members"):

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as st_numpy
 from tests.support.checkpoints import save_safetensors
 from whisper_contract.reasons import Reason
 from whisper_loader.errors import LoaderError
+from whisper_loader.model import safetensors
 from whisper_loader.model.safetensors import load_checkpoint
 from whisper_loader.model.variables import cast
 
@@ -61,6 +62,19 @@ def test_what_does_not_fit_is_refused(header: object, data: bytes, message: str,
 def test_a_header_longer_than_the_file_is_refused(length: int, tmp_path: Path) -> None:
     write(tmp_path, b"{}", length=length)
     with pytest.raises(LoaderError, match="not a safetensors file"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_of_more_tensors_than_any_whisper_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safetensors, "MAX_TENSORS", 5)
+    shards = {f"model-0000{number}-of-00003.safetensors": range(2 * number, 2 * number + 2) for number in range(3)}
+    for shard, names in shards.items():
+        save_safetensors(tmp_path / shard, {f"x{name}": np.zeros(1, np.float32) for name in names}, "float32")
+    weight_map = {f"x{name}": shard for shard, names in shards.items() for name in names}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(LoaderError, match="more than 5 tensors"):
         load_checkpoint(tmp_path)
 
 

@@ -58,6 +58,7 @@ HOSTILE = {
     "folder where a file was": (GOOD + member("model.bin/x", b"x"), "uses the file 'model.bin' as a folder"),
     "line feed": (member("model\n.bin"), r"'model\n.bin' has a control character"),
     "escape sequence": (member("\x1b[2J"), r"'\x1b[2J' has a control character"),
+    "escape sequence of one character": (member("\x9b2J"), r"'\x9b2J' has a control character"),
     "not UTF-8": (member("mod\udcff"), r"'mod\udcff' has a name that is not UTF-8"),
     "file without a name": (member("."), "'.' is a file without a name"),
     "long component": (pax_member("a", b"", {"path": "n" * 256}), "has a path that is too long"),
