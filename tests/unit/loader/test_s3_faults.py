@@ -75,6 +75,13 @@ def test_a_web_page_in_s3s_place_says_to_check_the_endpoint(source: S3Source, ht
     assert raised.value.reason is Reason.SOURCE_UNREACHABLE
 
 
+@pytest.mark.parametrize("etag", ['"a\x1b[31mb"', '"a b"', '""'])
+def test_an_etag_that_no_log_could_show_is_none_of_s3s(etag: str, web: Web) -> None:
+    web.serve(PATH, Page(CONTENT, etag=etag))
+    with pytest.raises(LoaderError, match="does not speak S3's protocol"):
+        read(web)
+
+
 def test_a_listing_without_end_is_not_read_to_its_end(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MAX_LISTED", 10)
     entry = "<Contents><Key>folder/{0}</Key><ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"

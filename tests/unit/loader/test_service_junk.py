@@ -1,5 +1,6 @@
 """What answers in a service's place and is none of its documents: always the loader's error, never a crash."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.sources import listing
+from whisper_loader.sources.hub import client
 from whisper_loader.sources.resolve import resolve
 
 OBJECT, LISTING = GCSSource("models", "m.tar"), GCSSource("models", "m/")
@@ -55,7 +57,10 @@ CASES: list[tuple[Source, bytes]] = [
     *((LISTING, content) for content in documents({}, "items", ["5", '"x"', "[5]", "[{}]", '{"x": 5}', "[null]"])),
     *((LISTING, content) for content in documents({"items": []}, "nextPageToken", ["5", '"\\ud800"', "[1]"])),
     *((FILE, content) for content in documents(DRIVE, "size", NUMBERS)),
-    *((FILE, content) for content in documents({"size": "5"}, "md5Checksum", ["5", "[]", "{}", '""', "true"])),
+    *(
+        (FILE, content)
+        for content in documents({"size": "5"}, "md5Checksum", ["5", "[]", "{}", '""', "true", '"a\\nb"'])
+    ),
     (FILE, b'{"mimeType": "application/vnd.google-apps.shortcut", "shortcutDetails": "x"}'),
     *((REPOSITORY, siblings(size=size)) for size in NO_SIZES),
     *((REPOSITORY, siblings(lfs={"sha256": one, "size": 5, "pointerSize": 5})) for one in NO_HASHES),
@@ -85,6 +90,24 @@ def test_a_document_of_junk_is_told_as_what_it_is(
     with pytest.raises(LoaderError) as raised:
         resolve(source, access(web, source, tmp_path))
     assert raised.value.reason in (Reason.SOURCE_UNREACHABLE, Reason.SPEC_INVALID, Reason.UNSUPPORTED_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "why"),
+    [
+        (b'{"id": "org/name"}', {}, "too long to be what it should be"),
+        (gzip.compress(b"{}"), {"Content-Encoding": "gzip"}, "not asked for"),
+    ],
+    ids=["without end", "compressed"],
+)
+def test_no_answer_of_a_hub_takes_more_memory_than_a_document(
+    content: bytes, headers: dict[str, str], why: str, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MAX_DOCUMENT", len(content) - 1 if not headers else 1000)
+    web.serve(PATHS[REPOSITORY], Page(content, headers={"Content-Type": "application/json", **headers}))
+    with pytest.raises(LoaderError, match=why) as raised:
+        resolve(REPOSITORY, access(web, REPOSITORY, tmp_path))
+    assert (raised.value.reason, "hf://org/name" in raised.value.message) == (Reason.SPEC_INVALID, True)
 
 
 def test_pages_of_a_listing_without_end_are_not_read_to_their_end(

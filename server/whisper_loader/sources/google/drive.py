@@ -4,6 +4,7 @@ With an API key or a service account: https://developers.google.com/drive/api/re
 the page that people download from: `google_drive_page`. A custom endpoint stands in for both of Google's hosts.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,8 @@ ENDPOINT = "https://www.googleapis.com"
 _API_KEY = "apiKey"
 _READ_ONLY = "https://www.googleapis.com/auth/drive.readonly"
 _FIELDS = "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,trashed,shortcutDetails(targetId)"
+# Of a checksum or a revision.
+_CHECKSUM = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _GOOGLES_OWN = "application/vnd.google-apps."
 _NOT_DOWNLOADABLE = (Reason.UNAUTHORIZED, "its owner, or an administrator, does not let these credentials download it")
 _MEANINGS: Meanings = {
@@ -121,9 +124,10 @@ class _Content:
 def _content(source: GoogleDriveSource, document: Mapping[str, Any]) -> _Content:
     named = {"sha256": "sha256Checksum", "md5": "md5Checksum", "revision": "headRevisionId"}
     told = {name: document.get(key) for name, key in named.items()}
-    fragments = [f"{name}={value}" for name, value in told.items() if isinstance(value, str) and value]
+    known = {name: value for name, value in told.items() if isinstance(value, str) and _CHECKSUM.fullmatch(value)}
+    fragments = [f"{name}={value}" for name, value in known.items()]
     try:
-        return _Content(source, parse_number(document["size"]), fragments[0], document.get("sha256Checksum"))
+        return _Content(source, parse_number(document["size"]), fragments[0], known.get("sha256"))
     except (KeyError, IndexError, ValueError) as error:
         raise no_api(str(source)) from error
 

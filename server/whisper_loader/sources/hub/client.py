@@ -22,7 +22,7 @@ from whisper_contract.reasons import Reason
 from whisper_contract.uris import HuggingFaceSource
 from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
-from whisper_loader.http.client import tls_context
+from whisper_loader.http.client import MAX_DOCUMENT, tls_context
 from whisper_loader.http.errors import UPLOAD_MEANINGS, meaning, parse_retry_after
 from whisper_loader.http.proxies import Proxies, Proxy
 from whisper_loader.sources.endpoints import check_endpoint
@@ -78,11 +78,45 @@ class _Transport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         proxy = self._proxies.find(str(request.url))
-        return (self._direct if proxy is None else self._through[proxy]).handle_request(request)
+        # The library reads answers whole: compressed, a small one could take any amount of memory.
+        request.headers["Accept-Encoding"] = "identity"
+        answer = (self._direct if proxy is None else self._through[proxy]).handle_request(request)
+        assert isinstance(answer.stream, httpx2.SyncByteStream)  # noqa: S101  (for the type checker)
+        return httpx2.Response(
+            answer.status_code,
+            headers=answer.headers,
+            stream=_Document(answer.stream, answer.headers.get("content-encoding", "identity")),
+            extensions=answer.extensions,
+        )
 
     def close(self) -> None:
         for transport in (self._direct, *self._through.values()):
             transport.close()
+
+
+class _NoDocumentError(ValueError):
+    """The body of an answer can't be a document of the Hub's; the words say why."""
+
+
+class _Document(httpx2.SyncByteStream):
+    """The body of an answer, which is a document or nothing of the Hub's."""
+
+    def __init__(self, body: httpx2.SyncByteStream, encoding: str) -> None:
+        self._body = body
+        self._encoding = encoding
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._encoding != "identity":
+            raise _NoDocumentError("the answer is encoded in a way that was not asked for (Content-Encoding)")
+        length = 0
+        for data in self._body:
+            length += len(data)
+            if length > MAX_DOCUMENT:
+                raise _NoDocumentError("the answer is too long to be what it should be")
+            yield data
+
+    def close(self) -> None:
+        self._body.close()
 
 
 def _as_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx2.Proxy:
@@ -103,7 +137,8 @@ def hub_errors(source: HuggingFaceSource, *, writing: bool = False) -> Iterator[
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{source}: {_trouble(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # The library takes the answers apart without looking: a captive portal's page ends it anyhow.
-        message = f"{source}: what answers there does not speak the Hub's protocol ({type(error).__name__})"
+        why = str(error) if isinstance(error, _NoDocumentError) else type(error).__name__
+        message = f"{source}: what answers there does not speak the Hub's protocol ({why})"
         raise LoaderError(Reason.SPEC_INVALID, message) from error
 
 

@@ -5,6 +5,7 @@ boto3 signs and finds credentials; `s3_errors` maps what it raises. Every read n
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from whisper_loader.transfer.retry import retry
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_ETAG = re.compile(r"[\x21\x23-\x7e]{1,200}")
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 _SECRET_KEYS = "aws_access_key_id and aws_secret_access_key, or credentials (an AWS profile file)"  # noqa: S105  (names)
@@ -156,6 +158,8 @@ def _parse_version(source: S3Source, reply: dict[str, Any]) -> _Version:
         etag, size = _bare(reply["ETag"]), _whole_size(reply)
     except KeyError as error:
         raise no_s3(str(source)) from error
+    if not _ETAG.fullmatch(etag):  # it is to stand in logs and in the status
+        raise no_s3(str(source))
     return _Version(source.bucket, source.key, etag, None if version_id == "null" else version_id, size)
 
 
