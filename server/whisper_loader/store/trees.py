@@ -7,13 +7,18 @@ import errno
 import os
 import shutil
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from uuid import uuid4
 
 _MAY_NOT = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 _HELD = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY})
+# How deep folders may lie for a path to lead there, and what says that they lie deeper than `rmtree` gets.
+_SHALLOW = 10
+_TOO_DEEP = frozenset({errno.EMFILE, errno.ENAMETOOLONG})
 # Each is ended by another process that was faster with a file; the bound is for a listing that stays out of date.
 _ATTEMPTS = 10_000
 
@@ -43,12 +48,31 @@ def measure(path: Path) -> Tree | None:
 
 
 def _parts(path: Path) -> list[os.stat_result]:
-    found = []
-    for folder, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            with suppress(FileNotFoundError):  # somebody else is removing it
-                found.append(Path(folder, name).lstat())
+    """Return what is in a folder, as far as paths lead. Nothing calls itself: somebody can have made it very deep."""
+    found, folders = [], [str(path)]
+    while folders:
+        for entry in _entries(folders.pop()):
+            with _unless_out_of_reach():
+                found.append(entry.stat(follow_symlinks=False))
+                if stat.S_ISDIR(found[-1].st_mode):
+                    folders.append(entry.path)
     return found
+
+
+@contextmanager
+def _unless_out_of_reach() -> Iterator[None]:
+    """Pass over what somebody else is removing, and what lies deeper than a path can be long."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+            raise
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return list(entries)
+    return []
 
 
 def file_system_time(folder: Path) -> float:
@@ -102,7 +126,28 @@ def remove(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if stat.S_ISDIR(path.lstat().st_mode):
-        shutil.rmtree(path)
-    else:
+    if not stat.S_ISDIR(path.lstat().st_mode):
         path.unlink()
+        return
+    try:
+        shutil.rmtree(path)
+    except (RecursionError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _TOO_DEEP:
+            raise
+        _make_shallow(path)
+        shutil.rmtree(path)
+
+
+def _make_shallow(path: Path) -> None:
+    """Move what lies deep in a folder up to its top: `rmtree` calls itself, and opens a folder, for each level."""
+    folders = [(str(path), 0)]
+    while folders:
+        folder, depth = folders.pop()
+        for entry in _entries(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                continue
+            if depth < _SHALLOW:
+                folders.append((entry.path, depth + 1))
+            else:
+                moved = Path(entry.path).rename(path / f"deep-{uuid4().hex}")
+                folders.append((str(moved), 1))

@@ -182,6 +182,15 @@ def test_links_go_and_what_they_lead_to_stays(store: Path, outside: Path) -> Non
     assert not [path for path in store.rglob("*") if path.is_symlink()]
 
 
+def test_folders_in_one_another_without_end_hold_nothing_up(store: Path) -> None:
+    deep = store / "staging" / "dead" / "0"
+    deep.mkdir(parents=True)
+    script = f"import os\nos.chdir({str(deep)!r})\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert outcomes(gc(store, "--keep-none", "--grace", "0"), store) == {"staging/dead": "removed"}
+    assert not list((store / "staging").iterdir())
+
+
 @pytest.mark.parametrize("folder", ["artifacts", "sources"])
 def test_a_folder_of_the_store_that_leads_out_of_it_is_left_alone(folder: str, store: Path, outside: Path) -> None:
     (store / folder).symlink_to(outside)
