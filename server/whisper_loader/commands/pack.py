@@ -1,11 +1,13 @@
 """``whisper-model pack``: an archive of a model."""
 
 import argparse
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 from whisper_contract.reasons import Reason
 from whisper_loader.archive.pack import SUFFIXES, pack
@@ -17,7 +19,7 @@ from whisper_loader.commands.common import (
     print_json,
     print_text,
 )
-from whisper_loader.errors import LoaderError, store_errors
+from whisper_loader.errors import LoaderError, printable, store_errors
 from whisper_loader.hashing import sha256_of
 from whisper_loader.log import logger
 from whisper_loader.model.layout import find_model
@@ -68,12 +70,12 @@ def model_names(directory: Path) -> tuple[str, ...]:
         present = sorted(entry.name for entry in os.scandir(directory) if entry.is_file())
     names = find_model(present).names
     if left_out := sorted(set(present) - set(names)):
-        logger.info("left out, not needed: %s", ", ".join(left_out))
+        logger.info("left out, not needed: %s", ", ".join(map(printable, left_out)))
     return names
 
 
 def pack_model(directory: Path, output: Path, meter: Meter) -> None:
-    """Pack the model in `directory`; a failure leaves no part of an archive.
+    """Pack the model in `directory`; a failure leaves no part of an archive, and the one that was there before.
 
     Raises:
         LoaderError: SourceNotFound, Unauthorized, UnsupportedFormat, SourceChanged; SpecInvalid, OutOfSpace, …, of the
@@ -82,7 +84,7 @@ def pack_model(directory: Path, output: Path, meter: Meter) -> None:
     if not output.name.endswith(SUFFIXES):
         raise LoaderError(Reason.SPEC_INVALID, f"{output.name}: an archive's name ends in {', '.join(SUFFIXES)}")
     names = model_names(directory)
-    # Before anything is written, so that what can't be read costs nobody the archive that he had.
+    # Tried before, so that what can't be read is not taken for what can't be written.
     for name in names:
         with file_errors(directory / name), (directory / name).open("rb"):
             pass
@@ -92,12 +94,19 @@ def pack_model(directory: Path, output: Path, meter: Meter) -> None:
 
 @contextmanager
 def _opened(output: Path) -> Iterator[IO[bytes]]:
-    """Open the archive for writing; remove it when that fails."""
+    """Open a file beside the archive's place for writing, and put it there when it is whole.
+
+    What is in that place, be it a link to one of the model's own files, is never written to.
+    """
+    part = output.with_name(f".{output.name}.{uuid4().hex}")
     with place_errors("--output", output):
-        file = output.open("wb")
+        if output.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        file = part.open("xb")
     try:
         with file:
             yield file
+        part.replace(output)
     except BaseException:
-        output.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

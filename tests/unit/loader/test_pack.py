@@ -14,10 +14,11 @@ from tests.support.loader import COMMAND, environment, whisper_model
 from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_loader.archive.pack import SUFFIXES, pack
+from whisper_loader.commands.pack import pack_model
 from whisper_loader.deadline import Deadline
 from whisper_loader.errors import LoaderError
 from whisper_loader.hashing import sha256_of
-from whisper_loader.progress import Meter
+from whisper_loader.progress import LineDisplay, Meter
 
 NEEDED = ("config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json")
 
@@ -40,8 +41,11 @@ def test_the_same_model_gives_the_same_bytes(suffix: str, tmp_path: Path) -> Non
 
 
 def test_only_what_a_model_needs_is_packed_as_plain_files_of_nobody(tmp_path: Path) -> None:
-    done = whisper_model("pack", SPEECH_MODEL, "-o", tmp_path / "model.tar")
-    assert "left out, not needed: tokenizer_config.json" in done.errors
+    copy = tmp_path / "copy"
+    shutil.copytree(SPEECH_MODEL, copy)
+    (copy / "a\x1b[2J\n").touch()
+    done = whisper_model("pack", copy, "-o", tmp_path / "model.tar")
+    assert r"left out, not needed: a\x1b[2J\n, tokenizer_config.json" in done.errors
     with tarfile.open(tmp_path / "model.tar") as tar:
         members = tar.getmembers()
     assert tuple(member.name for member in members) == NEEDED
@@ -73,6 +77,24 @@ def test_what_cannot_be_packed_leaves_no_archive(tmp_path: Path) -> None:
         assert done.exit_code == FAILURES[reason].exit_code, done.errors
         assert f"{reason}: " in done.errors
         assert not (tmp_path / output).exists()
+
+
+def test_the_archive_that_was_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    output = tmp_path / "model.tar"
+    output.write_bytes(b"old")
+    with pytest.raises(LoaderError):
+        pack_model(SPEECH_MODEL, output, Meter(LineDisplay("pack", io.StringIO()), Deadline(0)))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.tar": b"old"}
+
+
+def test_an_output_that_leads_to_a_file_of_the_model_does_not_cost_it(tmp_path: Path) -> None:
+    model, output = tmp_path / "model", tmp_path / "linked.tar"
+    shutil.copytree(SPEECH_MODEL, model)
+    output.symlink_to(model / "model.safetensors")
+    for place in (output, tmp_path / "plain.tar"):
+        assert whisper_model("pack", model, "-o", place).exit_code == 0
+    assert output.read_bytes() == (tmp_path / "plain.tar").read_bytes()
+    assert (model / "model.safetensors").read_bytes() == (SPEECH_MODEL / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("output", ["absent/model.tar", "folder.tar", "file/model.tar"])
