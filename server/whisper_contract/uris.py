@@ -13,11 +13,12 @@
 A URI names a source and says nothing of how to reach it: endpoints, regions and credentials are given beside it.
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, unquote_to_bytes, urlsplit, urlunsplit
 
 DEFAULT_REVISION = "main"
 DEFAULT_TAG = "latest"
@@ -151,7 +152,8 @@ class FileSource:
     path: PurePosixPath
 
     def __str__(self) -> str:
-        return f"file://{quote(str(self.path), safe=_SAFE)}"
+        # A file's name is bytes, of any kind.
+        return f"file://{quote(os.fsencode(self.path), safe=_SAFE)}"
 
 
 Source = S3Source | GCSSource | GoogleDriveSource | HuggingFaceSource | OCISource | HTTPSource | FileSource
@@ -299,11 +301,12 @@ def _parse_http(text: str) -> HTTPSource:
 
 def _parse_file(text: str) -> FileSource:
     parts = _split(text)
-    if "\0" in unquote(parts.path):
+    path = os.fsdecode(unquote_to_bytes(parts.path))
+    if "\0" in path:
         raise SourceURIError("a path holds no NUL")
     if parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
         raise SourceURIError(f"{_told(text)}: expected file:///absolute/path (write ? and # in a path as %3F and %23)")
-    return FileSource(PurePosixPath(unquote(parts.path)))
+    return FileSource(PurePosixPath(path))
 
 
 _PARSERS: dict[str, Callable[[str], Source]] = {

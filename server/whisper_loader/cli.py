@@ -19,6 +19,7 @@ from whisper_loader.unexpected import as_loader_error
 
 _EXIT_SIGTERM = 128 + signal.SIGTERM
 _EXIT_SIGINT = 128 + signal.SIGINT
+_EXIT_SIGPIPE = 128 + signal.SIGPIPE
 _UMASK = 0o022
 _CREDENTIALS = re.compile(r"(?<![^\s'\"])[^\s'\"]*@")
 
@@ -37,13 +38,18 @@ Results go to standard output, everything else to standard error. whisper-model 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     log.set_up()
+    # A path may hold bytes that are no text, a manifest letters that the terminal lacks: neither ends a command.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a file, as everywhere
     os.umask(_UMASK)  # servers read what is published as another user
     signal.signal(signal.SIGTERM, _end_quietly)
     parsed = build_parser().parse_args(arguments)
     try:
         parsed.run(parsed)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _EXIT_SIGINT
+    except BrokenPipeError:
+        return _end_unheard()
     except Exception as error:  # noqa: BLE001  (the last border: nothing ends in a traceback)
         return _fail(as_loader_error(error), as_json=getattr(parsed, "json", False))
     return 0
@@ -75,6 +81,12 @@ def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
     """End as a signal would, after the staging folder was cleared; a second signal does not disturb that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(_EXIT_SIGTERM)
+
+
+def _end_unheard() -> int:
+    """End as a signal would when whoever read the output has gone, as `head` does; Python would write once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _EXIT_SIGPIPE
 
 
 def _fail(error: LoaderError, *, as_json: bool) -> int:

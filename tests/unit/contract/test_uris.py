@@ -1,5 +1,6 @@
 """Source URIs come back as they were read, and what is none is refused with what was expected."""
 
+import os
 import re
 from contextlib import suppress
 from pathlib import PurePosixPath
@@ -51,6 +52,13 @@ images = st.builds(
     inner_paths,
 )
 urls = st.builds(HTTPSource, st.sampled_from(["https://host/a.tar", "http://10.0.0.1:80/b?c=d", "https://[::1]/x%20y"]))
+
+
+@given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
+def test_a_path_may_have_any_bytes(name: bytes) -> None:
+    path = PurePosixPath("/", os.fsdecode(name))
+    assert parse_source(str(FileSource(path))) == FileSource(path)
+    assert str(FileSource(path)).isascii()
 
 
 @given(objects | prefixes | repositories | paths | cloud_objects | drive_files | images | urls)

@@ -1,10 +1,14 @@
 """The command's face: help that teaches, results on standard output, errors in one sentence."""
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.loader import whisper_model
+from tests.support.archives import Archives
+from tests.support.loader import COMMAND, environment, whisper_model
 from tests.support.models import SPEECH_MODEL
 from whisper_contract.reasons import FAILURES, Reason
 
@@ -51,6 +55,24 @@ def test_an_error_is_one_sentence_a_next_step_and_json_when_asked_for(tmp_path: 
     assert done.errors == f"SourceNotFound: {message}\n{failure.next_step}\n"
     assert done.json == {"reason": "SourceNotFound", "message": message, "nextStep": failure.next_step}
     assert not list((tmp_path / "store" / "staging").iterdir())
+
+
+def test_a_reader_of_the_output_that_goes_away_is_no_defect(store: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as unheard:
+        command = (COMMAND, "list", "--store", store)
+        done = subprocess.run(command, env=environment(), stdout=unheard, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_names_that_are_no_text_are_read_and_shown(tmp_path: Path, archives: Archives) -> None:
+    (tmp_path / "m\udcff.tar").symlink_to(archives.whole(".tar"))
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    done = whisper_model("pull", "m\udcff.tar", "--store", "st\udcfe", "--json", env=strict, cwd=tmp_path)
+    assert done.exit_code == 0, done.errors
+    assert done.json["source"].startswith(f"file://{tmp_path}/m%FF.tar#size=")
+    assert done.json["path"].startswith(f"{tmp_path}/st\udcfe/artifacts/")
 
 
 @pytest.mark.parametrize("content", ["file", "checkpoint"])
