@@ -26,6 +26,7 @@ from whisper_loader.log import logger
 from whisper_loader.progress import Meter, for_people
 from whisper_loader.resource import serving_resource
 from whisper_loader.sources import upload as destinations
+from whisper_loader.sources.files import unchanged
 from whisper_loader.sources.resolve import parse
 from whisper_loader.sources.s3.encryption import ALGORITHMS, Encryption
 
@@ -101,18 +102,20 @@ def _push(push: _Push, path: Path, destination: Source) -> tuple[Source, str | N
 
 def _push_archive(push: _Push, archive: Path, destination: Source) -> tuple[Source, str]:
     push.meter.start(archive.stat().st_size)
-    push.upload(archive, destination)
-    return destination, sha256_of(archive)
+    with unchanged([archive]):
+        push.upload(archive, destination)
+        return destination, sha256_of(archive)
 
 
 def _push_files(push: _Push, directory: Path, destination: Source) -> None:
     names = model_names(directory)
     push.meter.start(sum((directory / name).stat().st_size for name in names))
-    if not destinations.path_of(destination).endswith("/"):
-        push.upload(directory, destination)
-        return
-    for name in names:
-        push.upload(directory / name, destinations.inside(destination, name))
+    with unchanged([directory / name for name in names]):
+        if not destinations.path_of(destination).endswith("/"):
+            push.upload(directory, destination)
+            return
+        for name in names:
+            push.upload(directory / name, destinations.inside(destination, name))
 
 
 def _push_packed(push: _Push, directory: Path, destination: Source) -> tuple[Source, str]:

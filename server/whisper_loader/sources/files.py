@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import FileIO
@@ -75,6 +75,29 @@ class _File:
 
     def close(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def unchanged(paths: Sequence[Path]) -> Iterator[None]:
+    """See to it that nobody writes to files while they are sent: what arrives would be a mixture.
+
+    Raises:
+        LoaderError: SourceChanged, afterwards, when somebody did; SourceNotFound, … for a file that can't be read.
+    """
+    before = [_state(path) for path in paths]
+    try:
+        yield
+    finally:
+        # Whatever else went wrong came of it, as when a service gets less than it was told of.
+        for path, state in zip(paths, before, strict=True):
+            if _state(path) != state:
+                raise LoaderError(Reason.SOURCE_CHANGED, f"{path} was written to while it was being sent: push again")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    with file_errors(path):
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
 
 
 @contextmanager

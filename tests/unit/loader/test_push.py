@@ -1,6 +1,7 @@
 """Push: what goes where, what is refused, and the WhisperModel that is printed for it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -90,6 +91,24 @@ def test_a_large_archive_goes_up_in_parts_and_comes_back_whole(s3: S3Server, sto
     stored = s3.client().get_object(Bucket="models", Key="large.tar")
     assert stored["ETag"].strip('"').rpartition("-")[2].isdecimal(), "an ETag with a number of parts"
     assert stored["Body"].read() == large.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["an archive", "a folder"])
+def test_what_is_written_to_while_it_is_sent_is_not_called_pushed(kind: str, s3: S3Server, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(SPEECH_MODEL, folder)
+    (tmp_path / "m.tar").write_bytes(bytes(10_000))
+    path, key = (folder, "changed/") if kind == "a folder" else (tmp_path / "m.tar", "changed.tar")
+    changing = folder / "tokenizer.json" if path == folder else path
+
+    def change() -> None:
+        with changing.open("ab") as file:
+            file.write(b"more")
+
+    with cut_off((s3.host, s3.port), after_bytes=0, times=1, when_cut=change) as relay:
+        done = whisper_model("push", path, f"s3://models/{key}", "--endpoint", relay.endpoint, env=s3.environment)
+    assert (done.exit_code, done.output) == (1, "")
+    assert f"SourceChanged: {changing} was written to while it was being sent: push again" in done.errors
 
 
 SHA256 = "0" * 64
