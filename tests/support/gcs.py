@@ -84,6 +84,7 @@ class Faults:
         lying_length: added to every Content-Length of bytes.
         silence_seconds: before the next answers.
         lose_chunks: chunks of uploads that get lost, with their connection.
+        upload_scheme: of the address to upload to, when it is another than the request's.
     """
 
     statuses: list[int | None] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Faults:
     lying_length: int = 0
     silence_seconds: float = 0.0
     lose_chunks: int = 0
+    upload_scheme: str | None = None
 
 
 @dataclass
@@ -271,7 +273,8 @@ class _Handler(Handler):
 
     @property
     def _base(self) -> str:
-        return self.gcs.endpoint.partition("://")[0] + "://" + self.headers["Host"]
+        scheme = self.gcs.faults.upload_scheme or self.gcs.endpoint.partition("://")[0]
+        return f"{scheme}://{self.headers['Host']}"
 
     def _put(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

@@ -228,6 +228,11 @@ def test_each_fault_has_its_reason(case: str, job: Job, gcs: Gcs, secret: Path) 
     assert sentence in fails(job, gcs, reason, uri, "--secret-dir", secret)
 
 
+def _federated(gcs: Gcs, **source: object) -> str:
+    key = json.loads(gcs.tokens.federated_json(gcs.endpoint, Path("/absent"), impersonates=False))
+    return json.dumps({**key, "credential_source": source})
+
+
 def _keys(gcs: Gcs) -> dict[str, dict[str, str]]:
     whole = json.loads(gcs.tokens.key_json(gcs.endpoint))
     return {
@@ -238,6 +243,11 @@ def _keys(gcs: Gcs) -> dict[str, dict[str, str]]:
         "cut": {"key.json": json.dumps({**whole, "private_key": whole["private_key"][:300]})},
         "strange": {"key.json": Tokens().key_json(gcs.endpoint)},
         "unreachable": {"key.json": json.dumps({**whole, "token_uri": "http://127.0.0.1:1/token"})},
+        "cut in type": {"key.json": json.dumps({"type": "external_account", "credential_source": "hunter2"})},
+        "AWS": {"key.json": _federated(gcs, environment_id="aws1", regional_cred_verification_url="https://sts")},
+        "program": {"key.json": _federated(gcs, executable={"command": "/bin/hunter2"})},
+        "certificate": {"key.json": _federated(gcs, certificate={"use_default_certificate_config": True})},
+        "acts as another": {"key.json": json.dumps({"type": "impersonated_service_account"})},
         "no subject": {"key.json": gcs.tokens.federated_json(gcs.endpoint, Path("/absent"), impersonates=False)},
         "strange subject": {"key.json": gcs.tokens.federated_json(gcs.endpoint, Path(__file__), impersonates=True)},
     }
@@ -251,6 +261,11 @@ def _keys(gcs: Gcs) -> dict[str, dict[str, str]]:
         ("no key", Reason.SECRET_KEY_MISSING, "none of Google's credentials"),
         ("half", Reason.SECRET_KEY_MISSING, "none of Google's credentials"),
         ("cut", Reason.SECRET_KEY_MISSING, "none of Google's credentials"),
+        ("cut in type", Reason.SECRET_KEY_MISSING, "none of Google's credentials"),
+        ("AWS", Reason.SECRET_KEY_MISSING, "an external_account that takes AWS's own keys"),
+        ("program", Reason.SECRET_KEY_MISSING, "takes a program that is run"),
+        ("certificate", Reason.SECRET_KEY_MISSING, "takes a client certificate"),
+        ("acts as another", Reason.SECRET_KEY_MISSING, "of the type impersonated_service_account, not read here: give"),
         ("strange", Reason.UNAUTHORIZED, "invalid_grant"),
         ("unreachable", Reason.SOURCE_UNREACHABLE, "the server of tokens"),
         ("no subject", Reason.UNAUTHORIZED, "can't be exchanged for a token"),
@@ -314,6 +329,17 @@ def test_what_push_uploads_can_be_pulled_however_often_chunks_get_lost(
     assert gcs.buckets["models"].objects["up/whole.tar"][0].content == archive.read_bytes()
     pulled = whisper_model("pull", done.json["destination"], *reach, "--store", store)
     assert pulled.exit_code == 0, pulled.errors
+
+
+def test_a_token_is_not_sent_on_unencrypted_with_an_upload(tmp_path: Path, archives: Archives) -> None:
+    authority = Authority(tmp_path)
+    with Gcs.start(authority.server("127.0.0.1")) as gcs:
+        gcs.buckets["models"], gcs.faults.upload_scheme = Bucket(), "http"
+        secret = make_secret(tmp_path, {"key.json": gcs.tokens.key_json(gcs.endpoint)})
+        reach = ("--endpoint", gcs.endpoint, "--secret-dir", secret, "--ca-bundle", authority.file)
+        done = whisper_model("push", archives.whole(), "gs://models/m.tar", *reach)
+        assert (done.exit_code, "the upload unencrypted, at http://" in done.errors) == (2, True), done.errors
+        assert not [line for line in gcs.requests if line.startswith("PUT")]
 
 
 @pytest.mark.parametrize(

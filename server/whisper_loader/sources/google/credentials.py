@@ -40,6 +40,14 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Credentials]] = {
     "external_account": identity_pool.Credentials.from_info,
     "authorized_user": oauth2.Credentials.from_authorized_user_info,
 }
+_MEND = "give a service account's key, or an external_account whose credential_source is a file or url"
+# Files that gcloud writes too, by a word that tells them.
+_UNREAD_TYPES = frozenset({"impersonated_service_account", "external_account_authorized_user", "gdch_service_account"})
+_UNREAD_SOURCES = {
+    "environment_id": "AWS's own keys (gcloud's --aws)",
+    "executable": "a program that is run (gcloud's --executable-command)",
+    "certificate": "a client certificate (gcloud's --credential-cert-path)",
+}
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 
@@ -77,10 +85,25 @@ def authorize(access: Access, client: Client, scopes: Sequence[str], what: str) 
 def _read_key(text: str) -> Credentials:
     try:
         info = json.loads(text)
+        _check_is_read(info)
         return _READERS[info["type"]](info)
     except (GoogleAuthError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"the Secret's {KEY} is none of Google's credentials in JSON: {', '.join(_READERS)}"
         raise LoaderError(Reason.SECRET_KEY_MISSING, message) from error
+
+
+def _check_is_read(info: Mapping[str, Any]) -> None:
+    """Raise LoaderError SecretKeyMissing for credentials that are Google's, and of a kind that is not read here."""
+    kind, source = info["type"], info.get("credential_source")
+    if kind in _UNREAD_TYPES:
+        raise LoaderError(
+            Reason.SECRET_KEY_MISSING, f"the Secret's {KEY} is of the type {kind}, not read here: {_MEND}"
+        )
+    told = source.keys() if kind == "external_account" and isinstance(source, dict) else frozenset[str]()
+    for word, what in _UNREAD_SOURCES.items():
+        if word in told:
+            message = f"the Secret's {KEY} is an external_account that takes {what}, which is not read here: {_MEND}"
+            raise LoaderError(Reason.SECRET_KEY_MISSING, message)
 
 
 def _own_credentials(what: str) -> Credentials:

@@ -83,10 +83,13 @@ def _start(api: Api, destination: GCSSource, size: int) -> str:
     if not answer.ok:
         raise failure(answer, _MEANINGS)
     answer.close()
-    try:
-        return answer.headers["location"]
-    except KeyError as error:
-        raise no_api(str(destination)) from error
+    session = answer.headers.get("location", "")
+    if not session.startswith(("https://", "http://")):
+        raise no_api(str(destination))
+    if api.base.startswith("https://") and not session.startswith("https://"):
+        message = f"{destination}: the service wants the upload unencrypted, at http://, where anyone can read"
+        raise LoaderError(Reason.SPEC_INVALID, message)
+    return session
 
 
 @dataclass(frozen=True, slots=True)
