@@ -132,15 +132,17 @@ FAILURES: dict[Reason, Failure] = {
             Reason.OUT_OF_SPACE,
             72,
             _ALL,
-            "The volume has no room for the model.",
-            "Enlarge the claim (cache.size), or remove models that are no longer used.",
+            "The volume, or what is pushed to, has no room for the model.",
+            "Make room where the message says; in a claim, remove models that are no longer used, or enlarge it "
+            "(cache.size).",
         ),
         Failure(
             Reason.CLAIM_NOT_WRITABLE,
             73,
             _ALL_AND_GC,
             "The volume is mounted and this user may not write to it.",
-            "Set podSecurityContext (fsGroup, or the volume's uid), or make the volume's root writable for uid 10001.",
+            "Make what the message names writable for the user that writes: uid 10001 in a pod, unless "
+            "podSecurityContext says otherwise (fsGroup, or the volume's uid).",
         ),
         Failure(
             Reason.DEADLINE_EXCEEDED,

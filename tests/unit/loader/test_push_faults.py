@@ -205,5 +205,6 @@ def test_what_lasts_has_its_reason_in_the_words_of_a_push(case: str, services: d
     assert sentence in done.errors
     assert "read" not in done.errors.partition(f"{reason}: ")[2].partition("\n")[0].replace("only reads", "")
     assert not [word for word in ("Traceback", "hunter2", "upload_id") if word in done.errors]
+    assert ("Make room where the message says" in done.errors) is (reason is NO_ROOM)
     if FAILURES[reason].permanent:
         assert ALWAYS - fault.times == 1, "what lasts is not tried again"
