@@ -1,5 +1,9 @@
 """What the model takes in of a long recording is what the extractor makes of it at once."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from faster_whisper.audio import pad_or_trim
@@ -37,3 +41,12 @@ def test_a_window_is_padded_to_30_seconds() -> None:
 
 def test_whole_seconds_are_taken_for_sound() -> None:
     assert [sounding_frames(seconds) for seconds in (0.2, 1.0, 29.3, 30.0)] == [100, 100, 3000, 3000]
+
+
+def test_numpy_keeps_no_threads_that_would_spin_on_the_models_cores() -> None:
+    script = "import os, whisper_server, numpy; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "1"
