@@ -81,6 +81,7 @@ ANONYMOUS = "anonymous means without credentials, so leave secretRef out or set 
 NO_CREDENTIALS = (
     "a URL holds no credentials, since everyone who may read this object would read them; name a Secret in secretRef"
 )
+HOST = "a URL's host is followed by nothing but a port of digits; credentials go into a Secret that secretRef names"
 ONE_FILE_GCS = "sha256 is of one file; a gcs object that ends in / names many, so leave sha256 out or name an archive"
 ONE_FILE_OCI = (
     "sha256 is of one file; a path inside an image holds many, so leave sha256 out (a reference @sha256:… is checked)"
@@ -123,6 +124,14 @@ TWINS = [
             ("credentials", "https://me:secret@example.com/a.tar"),
             ("a token", "http://token@example.com"),
             ("a user before a query", "https://me@example.com?a=b"),
+        ]
+    ),
+    *(
+        Twins(f"a URL whose host is {name}", HOST, http(accepted), http(refused))
+        for name, accepted, refused in [
+            ("followed by a port", "https://example.com:8443/a.tar", "https://example.com:port/a.tar"),
+            ("no user whose password has a slash", "https://example.com/a:b", "https://me:sec/ret@example.com/a.tar"),
+            ("an address", "http://[fd00::1]:80?a=b:c", "http://fd00::1/a.tar"),
         ]
     ),
     Twins(
