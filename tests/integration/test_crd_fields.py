@@ -66,6 +66,8 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "source.volume.path": (TEXT, NO_TEXTS),
     "sha256": ("0123456789abcdef" * 4, ["0123456789ABCDEF" * 4, "abc", "sha256:" + "0" * 57]),
     "conversion.quantization": ("int8_float16", ["q4_0", "FLOAT16"]),
+    "pin": ("sha256:" + "0123456789abcdef" * 4, ["0123456789abcdef" * 4, "sha256:abc", "sha256:" + "A" * 64]),
+    "paused": (True, ["yes"]),
     "cache.claimName": (NAME, NO_NAMES),
     "cache.storageClassName": (NAME, NO_NAMES),
     "cache.size": ("1.5Gi", ["1.5 GiB", "-1Gi", 20, "100m"]),

@@ -92,6 +92,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
             minimal(),
             {
                 "source": {"s3": {"bucket": "models", "key": "whisper.tar.zst", "anonymous": False}},
+                "paused": False,
                 "cache": {"keepRevisions": 2},
                 "pull": {"timeoutSeconds": 7200},
                 "server": {"replicas": 1, "device": "auto", "service": {"type": "ClusterIP"}, "rollout": ROLLOUT},
@@ -106,6 +107,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
             },
             {
                 "source": {"huggingFace": {"repo": "openai/whisper-tiny", "revision": "main"}},
+                "paused": False,
                 "cache": {"keepRevisions": 2},
                 "pull": {"timeoutSeconds": 7200, "tolerations": [{"key": "gpu", "operator": "Equal"}]},
                 "server": {

@@ -120,6 +120,73 @@ def test_only_the_artifact_goes_back_and_another_model_is_tried_as_ever(world: W
     assert kept(world) == [THIRD_DIGEST, DIGEST]
 
 
+def test_a_pinned_artifact_serves_whatever_the_source_holds(world: World) -> None:
+    before = publish_another(world, world.bring_up())
+    world.serve()
+    world.apply(sha256="b" * 64, pin=DIGEST)
+    world.until("the first is back", lambda: served(world) == DIGEST)
+    world.serve()
+    ready = world.until_condition("ArtifactReady", "True", "Pinned")
+    assert f"The artifact {DIGEST} is pinned, and nothing is pulled" in ready["message"]
+    assert kept(world) == [DIGEST, OTHER_DIGEST]
+    world.apply(sha256="c" * 64, pin=DIGEST)
+    generation = world.get("whispermodel", "m")["metadata"]["generation"]
+    world.until("the new source is known", lambda: world.status()["observedGeneration"] == generation)
+    assert world.condition("Ready")["status"] == "True"
+    assert not world.jobs()
+    world.apply(sha256="c" * 64)
+    world.publish(world.until_job(instead_of=before), THIRD_DIGEST)
+    world.until("the source is followed again", lambda: served(world) == THIRD_DIGEST)
+    world.serve()
+    assert kept(world) == [THIRD_DIGEST, DIGEST]
+
+
+def test_what_is_not_kept_cannot_be_pinned(world: World) -> None:
+    world.bring_up()
+    world.apply(pin=OTHER_DIGEST)
+    degraded = world.until_condition("Degraded", "True", "SpecInvalid")
+    assert f"which is not kept: kept are {DIGEST}. Pin one of these" in degraded["message"]
+    assert world.condition("Available")["status"] == "True"
+    assert served(world) == DIGEST
+
+
+def test_a_pinned_artifact_that_is_lost_is_told_and_not_pulled(world: World) -> None:
+    world.bring_up()
+    world.apply(pin=DIGEST)
+    world.until_condition("ArtifactReady", "True", "Pinned")
+    world.crash(world.server_pods()[0], 75, "ArtifactMissing", "/models/artifacts/aaaa is not there")
+    degraded = world.until_condition("Degraded", "True", "ArtifactMissing")
+    assert "is no longer on the volume. Pin another that is kept, or remove spec.pin" in degraded["message"]
+    assert not world.jobs()
+
+
+def test_a_paused_model_is_left_as_it_is(world: World) -> None:
+    world.bring_up()
+    world.apply(paused=True)
+    world.until_condition("Ready", "True", "Paused")
+    world.apply(paused=True, sha256="b" * 64, server={"replicas": 2, "podLabels": {"team": "speech"}})
+    world.until_condition("Ready", "False", "Paused")
+    world.until_condition("ArtifactReady", "False", "Paused")
+    assert world.condition("Available")["status"] == "True"
+    world.kubectl("delete", "service", "m")
+    world.crash(world.server_pods()[0], 1, "WarmUpFailed", "CUDA failed: out of memory")
+    world.until_condition("Degraded", "True", "WarmUpFailed")  # it was visited since
+    assert len(world.jobs()) == 1
+    assert world.get("deployment", "m-server")["spec"]["replicas"] == 1
+    assert not world.exists("service", "m")
+    world.apply(paused=False)
+    world.until("it is served again", lambda: world.exists("service", "m"))
+    world.serve()
+
+
+def test_a_model_that_is_paused_from_the_start_makes_nothing_and_can_go(world: World) -> None:
+    world.apply(paused=True)
+    world.until_condition("Ready", "False", "Paused")
+    assert not world.jobs()
+    assert not world.exists("pvc", "m-models")
+    world.kubectl("delete", "wm", "m", "--timeout=60s")
+
+
 def test_an_upgrade_of_the_operator_neither_pulls_nor_rolls_out(world: World, operator: OperatorProcess) -> None:
     world.bring_up()
     jobs = [job["metadata"]["uid"] for job in world.jobs()]

@@ -46,12 +46,17 @@ class Model:
         return inputs_hash(self.spec)
 
     @property
+    def pulls(self) -> bool:
+        """Whether the source is pulled at all."""
+        return self.spec.pin is None and not self.spec.paused
+
+    @property
     def intent(self) -> str:
         """A hash of what may make servers ready that were not: the spec and the retry annotation.
 
-        The number of servers is left out, which autoscalers change all the time.
+        The number of servers is left out, which autoscalers change all the time, and so is a pause.
         """
-        spec = replace(self.spec, server=replace(self.spec.server, replicas=1))
+        spec = replace(self.spec, paused=False, server=replace(self.spec.server, replicas=1))
         text = json.dumps([msgspec.to_builtins(spec), self.retry], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     SERVERS_READY = "ServersReady"
     SERVERS_UNAVAILABLE = "ServersUnavailable"
     SCALED_TO_ZERO = "ScaledToZero"
+    PINNED = "Pinned"
+    PAUSED = "Paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,14 @@ _OWN: dict[str, Explanation] = {
     ),
     Reason.SCALED_TO_ZERO: Explanation(
         "spec.server.replicas is 0.", "No servers are wanted: spec.server.replicas is 0."
+    ),
+    Reason.PINNED: Explanation(
+        "spec.pin names an artifact that is kept: it is served whatever the source holds, and nothing is pulled.",
+        "A kept artifact is pinned, and nothing is pulled.",
+    ),
+    Reason.PAUSED: Explanation(
+        "spec.paused is true: the operator changes nothing, and what runs goes on.",
+        "spec.paused is true, and all stays as it is.",
     ),
 }
 

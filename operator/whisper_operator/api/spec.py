@@ -293,6 +293,8 @@ class Spec(_Part, frozen=True):
     source: Source
     sha256: str | None = None
     conversion: Conversion = Conversion()
+    pin: str | None = None
+    paused: bool = False
     cache: Cache = Cache()
     pull: Pull = Pull()
     pod_security_context: PodSecurity | None = None

@@ -98,15 +98,16 @@ class Target(_Part, frozen=True):
     """What is being prepared: for which inputs, how far, why so, and once it is published all that serving it needs.
 
     Attributes:
+        inputs_hash: None of what is not pulled.
         digest: of the artifact, for people; and for an earlier operator, which reads no more than that.
         artifact: absent in what an operator wrote that did not know it.
         message: why it was rejected, in the servers' words.
         tried: `Model.intent` as it was when the servers were last given it.
     """
 
-    inputs_hash: str
     state: Phase
     reason: str
+    inputs_hash: str | None = None
     digest: str | None = None
     artifact: Artifact | None = None
     message: str | None = None

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from whisper_operator.api import conditions as kinds
+from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Condition, Phase, Status
 from whisper_operator.reconcile.objects import format_time
@@ -76,17 +77,44 @@ def conditions(situation: Situation) -> dict[str, tuple[bool, Finding]]:
     headline = situation.headline
     return {
         kinds.ARTIFACT_READY: (published, situation.pulling.finding),
-        kinds.AVAILABLE: _available(situation),
+        kinds.AVAILABLE: _available(situation.serving, headline),
         kinds.PROGRESSING: (situation.progressing, headline),
         kinds.DEGRADED: (degraded is not None, degraded or headline),
         kinds.READY: (situation.ready, headline),
     }
 
 
-def _available(situation: Situation) -> tuple[bool, Finding]:
-    serving = situation.serving
+def paused_conditions(model: Model, serving: Serving | None) -> dict[str, tuple[bool, Finding]]:
+    """Return each condition's status and why, of a model that is left as it is."""
+    paused = Finding(Reason.PAUSED)
+    trouble = serving.finding if serving is not None and serving.finding.degraded else None
+    return {
+        kinds.ARTIFACT_READY: (_is_published(model), paused),
+        kinds.AVAILABLE: _available(serving, paused),
+        kinds.PROGRESSING: (False, paused),
+        kinds.DEGRADED: (trouble is not None, trouble or paused),
+        kinds.READY: (_serves_as_asked(model, serving), paused),
+    }
+
+
+def _is_published(model: Model) -> bool:
+    target = model.status.target
+    if target is None or target.state not in (Phase.PUBLISHED, Phase.REJECTED):
+        return False
+    return target.inputs_hash is None or target.inputs_hash == model.inputs
+
+
+def _serves_as_asked(model: Model, serving: Serving | None) -> bool:
+    """Tell whether what the servers were given last is what the spec asks for now, and they are ready with it."""
+    target = model.status.target
+    if target is None or target.state is not Phase.PUBLISHED or target.tried != model.intent:
+        return False
+    return serving is not None and serving.settled and serving.digest == target.digest
+
+
+def _available(serving: Serving | None, otherwise: Finding) -> tuple[bool, Finding]:
     if serving is None:
-        return False, situation.headline
+        return False, otherwise
     if serving.ready:
         return True, Finding(Reason.SERVERS_READY, f"{serving.ready} of {serving.wanted} servers are ready")
     return False, serving.finding

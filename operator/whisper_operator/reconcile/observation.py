@@ -84,7 +84,7 @@ def _look_closer(client: KubeClient, seen: Observed) -> Observed:
     """Read what only some visits need."""
     running = seen.pulls[-1] if seen.pulls and jobs.is_active(seen.pulls[-1]) else None
     if running is None:
-        return seen if seen.recorded else replace(seen, peers=_peers(client, seen.model))
+        return seen if seen.recorded or not seen.model.pulls else replace(seen, peers=_peers(client, seen.model))
     if seen.job_pods(running):
         return seen
     about = f"involvedObject.uid={running['metadata']['uid']},reason=FailedCreate"

@@ -25,6 +25,7 @@ KEPT_JOBS = 3
 _LONGEST_WAIT = timedelta(minutes=10)
 # Claims of others are not watched, peers' Jobs bring their owners' keys, and no event says that a node is lost.
 _LOOK_AGAIN = timedelta(seconds=5)
+_MISSING_PIN = "Pin another that is kept, or remove spec.pin, so that the source is pulled."
 #: How often a pull's progress is read from its log, at most.
 PROGRESS_INTERVAL = timedelta(seconds=3)
 
@@ -58,6 +59,8 @@ class Pulling:
 
 def decide(seen: Observed, now: datetime, settings: Settings) -> Pulling:
     """Return what is to be done about the artifact; `settings` are those that a pull would be started with."""
+    if seen.model.spec.pin is not None:
+        return _decide_pinned(seen, seen.model.spec.pin)
     latest = seen.pulls[-1] if seen.pulls else None
     if latest is None:
         return _decide_without_job(seen)
@@ -120,11 +123,40 @@ def _decide_succeeded(seen: Observed, job: JSON, now: datetime) -> Pulling:
     return _published(seen, artifact)
 
 
-def _published(seen: Observed, artifact: Artifact) -> Pulling:
+def _decide_pinned(seen: Observed, pin: str) -> Pulling:
+    """Serve what was kept. No Job is needed, nor one's outcome: when the pin goes, the source is looked at anew."""
+    kept = seen.model.status.revisions
+    artifact = next((revision for revision in kept if revision.digest == pin), None)
+    if artifact is None:
+        finding = Finding(LoaderReason.SPEC_INVALID, *_unknown_pin(pin, [revision.digest for revision in kept]))
+        return Pulling(Phase.BLOCKED, finding, delete=seen.jobs, look_again=_LOOK_AGAIN)
+    if _missing(seen, artifact, since=None):
+        text = f"The pinned artifact {pin} is no longer on the volume"
+        finding = Finding(LoaderReason.ARTIFACT_MISSING, text, _MISSING_PIN, lasting=True)
+        return Pulling(Phase.FAILED, finding, artifact, delete=seen.jobs, look_again=_LOOK_AGAIN)
+    finding = Finding(Reason.PINNED, f"The artifact {pin} is pinned, and nothing is pulled")
+    return _published(seen, artifact, finding, delete=seen.jobs)
+
+
+def _unknown_pin(pin: str, kept: Sequence[str]) -> tuple[str, str]:
+    """Return what is wrong with the pin, and what to do about it."""
+    wrong = f"spec.pin is {pin}, which is not kept"
+    if not kept:
+        return f"{wrong}: nothing has served yet", "Remove spec.pin, so that the source is pulled."
+    return (
+        f"{wrong}: kept are {' and '.join(kept)}",
+        "Pin one of these, or remove spec.pin, so that the source is pulled.",
+    )
+
+
+def _published(
+    seen: Observed, artifact: Artifact, finding: Finding | None = None, delete: tuple[JSON, ...] | None = None
+) -> Pulling:
+    delete = superseded(seen) if delete is None else delete
     if (trouble := claims.cache_missing(seen)) is not None:
-        return Pulling(Phase.BLOCKED, trouble, artifact, delete=superseded(seen), look_again=_LOOK_AGAIN)
-    finding = Finding(Reason.PUBLISHED, f"The artifact {artifact.digest} is published")
-    return Pulling(Phase.PUBLISHED, finding, artifact=artifact, delete=superseded(seen))
+        return Pulling(Phase.BLOCKED, trouble, artifact, delete=delete, look_again=_LOOK_AGAIN)
+    finding = finding or Finding(Reason.PUBLISHED, f"The artifact {artifact.digest} is published")
+    return Pulling(Phase.PUBLISHED, finding, artifact, delete=delete)
 
 
 def _missing(seen: Observed, artifact: Artifact, since: datetime | None) -> bool:
@@ -191,9 +223,9 @@ def ahead(model: Model, peers: Sequence[Model]) -> str | None:
     """Return the peer that pulls the same inputs into the same claim before `model` does, or None.
 
     Of models that all have yet to start, the oldest goes first; one that pulls already goes before any. A peer whose
-    last attempt failed is not waited for: its trouble may be its own.
+    last attempt failed is not waited for: its trouble may be its own. Nor is one that is pinned or paused.
     """
-    same = [peer for peer in peers if peer.claim == model.claim and peer.inputs == model.inputs]
+    same = [peer for peer in peers if peer.pulls and (peer.claim, peer.inputs) == (model.claim, model.inputs)]
     for peer in sorted(same, key=_age):
         match _phase(peer):
             case Phase.PULLING:

@@ -21,10 +21,10 @@ from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.conditions import Situation
 from whisper_operator.reconcile.measuring import measure_pull
 from whisper_operator.reconcile.objects import JSON
-from whisper_operator.reconcile.observation import observe
+from whisper_operator.reconcile.observation import Observed, observe
 from whisper_operator.reconcile.progress import ProgressReader
-from whisper_operator.reconcile.serving import observe_servers
-from whisper_operator.reconcile.statuses import build_invalid_status, build_status, build_target
+from whisper_operator.reconcile.serving import Serving, observe_servers
+from whisper_operator.reconcile.statuses import build_invalid_status, build_paused_status, build_status, build_target
 from whisper_operator.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -80,20 +80,14 @@ class Reconciler:
     def _reconcile(self, model: Model, body: JSON) -> Visit:
         now = self._clock()
         seen = observe(self._client, model)
+        if model.spec.paused:
+            self._write_status(model, body, build_paused_status(model, _servers(seen, seen.deployment), now))
+            return Visit(exists=True)
         decision = pulling.decide(seen, now, self._settings)
         given = rollout.decide(seen, decision)
         outcome = self._changes.carry_out(seen, decision, given.artifact)
-        situation = Situation(
-            decision,
-            observe_servers(
-                outcome.deployment,
-                seen.server_pods,
-                model.spec.server.replicas,
-                claim_pending=claims.is_pending(seen.claim),
-            ),
-            _refusal(outcome.error),
-            given.rejection,
-        )
+        servers = _servers(seen, outcome.deployment)
+        situation = Situation(decision, servers, _refusal(outcome.error), given.rejection)
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
         status = build_status(model, situation, given.artifact, target, progress, now)
@@ -130,6 +124,11 @@ class Reconciler:
                 self._client.create(body, kinds.REPORTED_EVENT)
             except KubeError as error:  # an event is a courtesy: the status has it all
                 _log.warning("no event could be written: %s", error, extra={"model": str(model.key)})
+
+
+def _servers(seen: Observed, deployment: JSON | None) -> Serving | None:
+    wanted, pending = seen.model.spec.server.replicas, claims.is_pending(seen.claim)
+    return observe_servers(deployment, seen.server_pods, wanted, claim_pending=pending)
 
 
 def _refusal(error: KubeError | None) -> Finding | None:

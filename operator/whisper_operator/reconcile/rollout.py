@@ -73,17 +73,18 @@ def _trouble(seen: Observed, asked: Artifact) -> Finding | None:
 
 
 def revisions(
-    before: Sequence[Artifact], artifact: Artifact | None, serving: Serving | None, keep: int
+    before: Sequence[Artifact], artifact: Artifact | None, serving: Serving | None, keep: int, pin: str | None = None
 ) -> tuple[Artifact, ...]:
-    """Return what has served, the last one first, and no more than `keep` of it.
+    """Return what has served, the last one first, and no more than `keep` of it beside what is pinned.
 
     Args:
         before: what this returned at the last visit.
         artifact: what the servers were given.
         serving: what they made of it.
         keep: how many, at least one.
+        pin: the digest of one that stays whatever its place.
     """
-    if artifact is None or serving is None or not serving.serves(artifact):
-        return tuple(before)[:keep]
-    earlier = (one for one in before if one.digest != artifact.digest)
-    return (artifact, *earlier)[:keep]
+    served = list(before)
+    if artifact is not None and serving is not None and serving.serves(artifact):
+        served = [artifact, *(one for one in before if one.digest != artifact.digest)]
+    return tuple(one for number, one in enumerate(served) if number < keep or one.digest == pin)

@@ -14,8 +14,9 @@ from whisper_operator.api.reasons import MAX_DETAIL, Finding
 from whisper_operator.api.status import Artifact, Phase, PullProgress, Status, Target
 from whisper_operator.builders.service import endpoints
 from whisper_operator.reconcile import rollout
-from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
+from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions, paused_conditions
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.serving import Serving
 
 
 def build_status(
@@ -28,7 +29,8 @@ def build_status(
 ) -> Status:
     """Return the status: `artifact` is what the servers were given, `progress` what the running pull said last."""
     serving = situation.serving
-    revisions = rollout.revisions(model.status.revisions, artifact, serving, model.spec.cache.keep_revisions)
+    keep, pin = model.spec.cache.keep_revisions, model.spec.pin
+    revisions = rollout.revisions(model.status.revisions, artifact, serving, keep, pin)
     wanted = model.spec.server.replicas
     ready = serving.ready if serving else 0
     return Status(
@@ -52,7 +54,7 @@ def build_target(model: Model, situation: Situation, *, tried: bool) -> Target:
     pulling, rejection = situation.pulling, situation.rejection
     before = model.status.target.tried if model.status.target else None
     target = Target(
-        inputs_hash=model.inputs,
+        inputs_hash=model.inputs if model.pulls else None,
         state=pulling.phase,
         reason=str(pulling.finding.reason),
         digest=pulling.artifact.digest if pulling.artifact else None,
@@ -79,6 +81,22 @@ def _pull(pulling: Pulling, progress: Progress | None) -> PullProgress | None:
         bytes_total=progress.bytes_total,
         bytes_per_second=progress.bytes_per_second,
         eta_seconds=progress.eta_seconds,
+    )
+
+
+def build_paused_status(model: Model, serving: Serving | None, now: datetime) -> Status:
+    """Return the status of a model that is left as it is: how its servers are, and all else as it was."""
+    wanted, ready = model.spec.server.replicas, serving.ready if serving else 0
+    return replace(
+        model.status,
+        observed_generation=model.generation,
+        conditions=as_conditions(paused_conditions(model, serving), model.status, model.generation, now),
+        source_uri=shown_uri(model.spec.source),
+        selector=names.server_selector(model.name),
+        replicas=serving.replicas if serving else 0,
+        ready_replicas=ready,
+        ready=f"{ready}/{wanted}",
+        pull=None,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.operator.things import DIGEST, NOW, OTHER_DIGEST, artifact, model, published_status
+from tests.unit.operator.things import DIGEST, JSON, NOW, OTHER_DIGEST, artifact, model, published_status
 from whisper_contract.progress import Progress
 from whisper_operator.api.model import InvalidModel
 from whisper_operator.api.names import ModelKey
@@ -16,7 +16,7 @@ from whisper_operator.reconcile.conditions import Situation, as_conditions, cond
 from whisper_operator.reconcile.pulling import Pulling
 from whisper_operator.reconcile.rollout import Rejection
 from whisper_operator.reconcile.serving import Serving
-from whisper_operator.reconcile.statuses import build_invalid_status, build_status, build_target
+from whisper_operator.reconcile.statuses import build_invalid_status, build_paused_status, build_status, build_target
 
 ARTIFACT = Artifact(digest=DIGEST, short_digest="a" * 12, path="artifacts/" + "a" * 64)
 PULL = Pulling(Phase.PULLING, Finding("Pulling"), attempt=1)
@@ -191,6 +191,33 @@ def test_progress_of_another_step_is_left_out() -> None:
     pulling = Pulling(Phase.PULLING, Finding("Converting"), attempt=1, step=("p", "convert"))
     status = status_of(Situation(pulling, None), progress=Progress("pull", 200, 200, 10))
     assert status.to_json()["pull"] == {"attempt": 1, "step": "convert"}
+
+
+PAUSES: dict[str, tuple[JSON, Serving | None, str]] = {
+    "as it was asked for": ({}, UP, "+Paused +ServersReady -Paused -Paused +Paused"),
+    "scaled to zero": ({}, ZERO, "+Paused -ScaledToZero -Paused -Paused +Paused"),
+    "in the middle of a rollout": ({}, ROLLING, "+Paused +ServersReady -Paused -Paused -Paused"),
+    "with servers in trouble": ({}, BROKEN, "+Paused -WarmUpFailed -Paused +WarmUpFailed -Paused"),
+    "before another image": ({"server": {"image": "i"}}, UP, "+Paused +ServersReady -Paused -Paused -Paused"),
+    "before another source": ({"sha256": "0" * 64}, UP, "-Paused +ServersReady -Paused -Paused -Paused"),
+    "before anything was made": ({}, None, "+Paused -Paused -Paused -Paused -Paused"),
+}
+
+
+@pytest.mark.parametrize("case", PAUSES)
+def test_what_is_told_of_a_paused_model(case: str) -> None:
+    change, serving, said = PAUSES[case]
+    before = status_of(Situation(DONE, UP))
+    paused = build_paused_status(model(paused=True, status=before.to_json(), **change), serving, NOW)
+    told = (("+" if one.status == "True" else "-") + one.reason for one in paused.conditions)
+    assert " ".join(told) == said
+    assert (paused.artifact, paused.target, paused.revisions) == (before.artifact, before.target, before.revisions)
+
+
+def test_a_model_that_was_paused_from_the_start_has_nothing() -> None:
+    paused = build_paused_status(model(paused=True), None, NOW)
+    assert {one.status for one in paused.conditions} == {"False"}
+    assert paused.ready == "0/1"
 
 
 def test_the_status_tells_what_was_rejected_and_why() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,10 @@ from tests.unit.operator.things import (
     DIGEST,
     JSON,
     NOW,
+    OTHER_DIGEST,
     PUBLISHED,
     ago,
+    artifact,
     complete,
     ended,
     failed,
@@ -39,9 +42,9 @@ UNAUTHORIZED = [pod(phase="Failed", initContainerStatuses=[ended("pull", 65, say
 PUBLISHING = [pod(phase="Succeeded", containerStatuses=[ended("publish", 0, PUBLISHED)])]
 
 
-def missed(minutes_ago: float) -> JSON:
+def missed(minutes_ago: float, digest: str = DIGEST) -> JSON:
     status = ended("server", 75, says("ArtifactMissing", "serve"), finishedAt=ago(minutes_ago))
-    return server_pod(DIGEST, containerStatuses=[status])
+    return server_pod(digest, containerStatuses=[status])
 
 
 def lost() -> JSON:
@@ -166,6 +169,27 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
     ),
 }
 
+KEPT = published_status(MODEL) | {"revisions": [msgspec.to_builtins(artifact(one)) for one in (DIGEST, OTHER_DIGEST)]}
+PINNED = model(pin=OTHER_DIGEST, status=KEPT)
+TABLE |= {
+    "a pin": (seen(PINNED), "Published", "Pinned", None),
+    "a pin while a pull runs": (seen(PINNED, job(PINNED)), "Published", "Pinned", None),
+    "a pin of what is not kept": (seen(model(pin=OTHER_DIGEST)), "Blocked", "SpecInvalid", None),
+    "a pin of what is missing": (seen(PINNED, pods=[missed(1, OTHER_DIGEST)]), "Failed", "ArtifactMissing", None),
+    "a pin on a claim that is not there": (
+        seen(model(pin=DIGEST, status=KEPT, cache={"claimName": "c"})),
+        "Blocked",
+        "ClaimNotFound",
+        None,
+    ),
+    "a pin that was removed": (
+        seen(model(status=KEPT | {"target": {"state": "Published", "reason": "Pinned", "digest": DIGEST}})),
+        "Pulling",
+        "Pulling",
+        1,
+    ),
+}
+
 
 @pytest.mark.parametrize("case", TABLE)
 def test_what_is_decided(case: str) -> None:
@@ -240,6 +264,26 @@ def test_a_lost_job_is_deleted_when_the_next_is_started() -> None:
     assert deleted(decision) == [f"{MODEL.inputs[:8]}-1"]
 
 
+def test_nothing_is_pulled_while_an_artifact_is_pinned() -> None:
+    decision = decide(seen(PINNED, job(PINNED, 1, failed(5)), job(PINNED, 2)), NOW, SETTINGS)
+    assert [one[-1] for one in deleted(decision)] == ["1", "2"]
+    assert decision.artifact == artifact(OTHER_DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (PINNED, f"kept are {DIGEST} and {OTHER_DIGEST}. Pin one of these"),
+        (MODEL, "nothing has served yet. Remove spec.pin"),
+    ],
+    ids=["some", "none"],
+)
+def test_a_pin_of_what_is_not_kept_names_what_is(there: Model, said: str) -> None:
+    wrong = "sha256:" + "c" * 64
+    pinned = model(pin=wrong, status=there.status.to_json())
+    assert f"spec.pin is {wrong}, which is not kept: {said}" in decide(seen(pinned), NOW, SETTINGS).finding.message
+
+
 def test_a_stuck_job_gives_way_when_the_loader_has_another_image() -> None:
     """A registry that was named wrongly is mended in the chart: nobody should wait for the old Job's deadline."""
     pods = [pod(phase="Pending", initContainerStatuses=[waiting("pull", "ImagePullBackOff")])]
@@ -288,6 +332,8 @@ PEERS: dict[str, tuple[list[Model], str | None]] = {
     "an older one of another claim": ([peer("a", cache={"claimName": "other"})], None),
     "an older one of other inputs": ([peer("a", sha256="0" * 64)], None),
     "one of the same age and a smaller name": ([peer("l", created=ME.created)], "l"),
+    "an older one that is pinned": ([peer("a", "Pulling", pin=DIGEST)], None),
+    "an older one that is paused": ([peer("a", "Pulling", paused=True)], None),
     "one of the same age and a larger name": ([peer("n", created=ME.created)], None),
 }
 

@@ -120,6 +120,7 @@ CHANGES: dict[str, tuple[JSON, bool]] = {
     "the image": ({"server": {"image": "other"}}, True),
     "the retry annotation": ({"retry": "1"}, True),
     "the number of servers": ({"server": {"replicas": 7}}, False),
+    "the end of a pause": ({"paused": False}, False),
 }
 
 
@@ -177,6 +178,11 @@ def test_what_has_served_is_kept_once_each_the_last_one_first(letters: list[str]
         kept = rollout.revisions(kept, artifact(digest), serving(digest), keep)
     newest_first = list(dict.fromkeys(reversed(letters)))
     assert [one.digest[-1] for one in kept] == newest_first[:keep]
+
+
+def test_what_is_pinned_is_kept_whatever_its_place() -> None:
+    assert rollout.revisions((NEW, OLD), NEW, None, keep=1, pin=DIGEST) == (NEW, OLD)
+    assert rollout.revisions((NEW, OLD), NEW, None, keep=1, pin=OTHER_DIGEST) == (NEW,)
 
 
 def earlier(state: str, digest: str | None, available: str = "True") -> JSON:
