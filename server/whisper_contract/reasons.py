@@ -175,8 +175,8 @@ FAILURES: dict[Reason, Failure] = {
         Failure(
             Reason.SPEC_INVALID,
             EXIT_USAGE,
-            _ALL_AND_GC,
-            "The command was called with values that cannot be right.",
+            (*_ALL_AND_GC, "serve"),
+            "The command was called with values, or given files, that cannot be right.",
             "Correct the field that the message names.",
         ),
         Failure(

@@ -59,8 +59,7 @@ def serve_artifact(settings: Settings, load_engine: LoadEngine = load_whisper) -
     except (WarmUpError, BrokenError) as error:
         return _fail(settings.termination_log, Reason.WARM_UP_FAILED, str(error), digest)
     except MountedFileError as error:
-        log.error("%s", error)  # noqa: TRY400 - the sentence says it all
-        return EXIT_USAGE
+        return _fail(settings.termination_log, Reason.SPEC_INVALID, str(error), digest)
     except OSError as error:
         log.error("%s", error)  # noqa: TRY400 - a port that is taken needs no traceback
         return EXIT_RETRY

@@ -182,6 +182,24 @@ def test_servers_that_a_quota_forbids_are_told(world: World) -> None:
     assert "exceeded quota" in degraded["message"]
 
 
+@pytest.mark.parametrize("field", ["priorityClassName", "runtimeClassName", "serviceAccountName"])
+def test_a_class_or_an_account_that_is_not_there_is_told_by_its_name_and_field(world: World, field: str) -> None:
+    kind = field.removesuffix("Name")[0].upper() + field.removesuffix("Name")[1:]
+    world.apply(server={field: "nobody-made-it"})
+    world.publish(world.until_job())
+    degraded = world.until_condition("Degraded", "True", "PodsForbidden")
+    assert "nobody-made-it" in degraded["message"]
+    assert degraded["message"].endswith(f"Create the {kind}, or correct server.{field}.")
+    world.apply()
+    world.serve()
+
+
+def test_an_account_that_a_pull_does_not_find_is_told_too(world: World) -> None:
+    world.apply(pull={"serviceAccountName": "nobody-made-it"})
+    degraded = world.until_condition("Degraded", "True", "PodsForbidden")
+    assert degraded["message"].endswith("Create the ServiceAccount, or correct pull.serviceAccountName.")
+
+
 def test_somebody_elses_service_of_that_name_is_left_alone(world: World) -> None:
     theirs: JSON = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "m"}, "spec": {"ports": [{"port": 80}]}}
     world.make(theirs)

@@ -19,6 +19,9 @@ CONTAINER = "server"
 _RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"})
 
 _OLD_REPLICA_SETS = 2
+# Always named: an apply that leaves the field out does not take it away, since the API server keeps a copy of it in a
+# deprecated field, serviceAccount, that nobody owns.
+_DEFAULT_ACCOUNT = "default"
 
 _MIB = 1 << 20
 # What the server spools at most unless told otherwise, and room beside that.
@@ -54,7 +57,7 @@ def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
             securityContext=pods.pod_security(model),
             automountServiceAccountToken=False,
             enableServiceLinks=False,
-            serviceAccountName=server.service_account_name,
+            serviceAccountName=server.service_account_name or _DEFAULT_ACCOUNT,
             terminationGracePeriodSeconds=rollout.termination_grace_seconds(server.rollout),
             nodeSelector=dict(server.node_selector),
             tolerations=[dict(toleration) for toleration in server.tolerations],

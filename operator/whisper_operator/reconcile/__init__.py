@@ -2,7 +2,9 @@
 
 observation   what is there: the model, its children, its peers
 claims        what stands in the way of a pull: missing claims, access modes
+mounts        why a pod that has a node does not get its containers
 pods          why a pod does not run, and with what its containers ended
+refusals      why the API server refuses pods
 jobs          what state a pull Job is in, and how it ended
 pulling       what is to be done about the artifact: the next attempt, waiting, or nothing
 rollout       which artifact the servers get, and which ones have served

@@ -10,8 +10,8 @@ from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason, explain
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.job import CONVERT, PUBLISH
-from whisper_operator.reconcile import pods
-from whisper_operator.reconcile.objects import JSON, condition, dig, is_terminating, latest, time_of
+from whisper_operator.reconcile import mounts, pods, refusals
+from whisper_operator.reconcile.objects import JSON, condition, dig, event_time, is_terminating, latest, time_of
 
 #: A pod that is still there this long after its grace period has ended stands on a node that is lost.
 LOST_AFTER = timedelta(minutes=2)
@@ -105,21 +105,39 @@ def is_lost(job_pods: Sequence[JSON], now: datetime) -> bool:
 
 
 def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending: bool) -> Finding:
-    """Return what a running Job is at, or what keeps it from it."""
-    refused = max(events, key=_event_time, default=None)
-    if not job_pods and refused is not None:
-        return Finding(Reason.PODS_FORBIDDEN, str(refused.get("message", "")))
-    for pod in job_pods:
-        trouble = pods.obstacle(pod, claim_pending=claim_pending, otherwise=LoaderReason.INTERNAL_ERROR)
-        if trouble is not None and dig(pod, "status", "phase") == "Pending":
-            return trouble
+    """Return what a running Job is at, or what keeps it from it.
+
+    Args:
+        job_pods: its pods.
+        events: about the Job while it has no pod, and about a pod while kubelet prepares it.
+        claim_pending: whether the claim for the artifacts has no volume yet.
+    """
     newest = next(iter(_newest_first(job_pods)), None)
     if newest is None:
-        return Finding(Reason.PULLING)
-    between_tries = pods.failure(newest)
-    if between_tries is not None:
-        advice = f"{explain(between_tries.reason).next_step} Another try follows by itself."
-        return Finding(between_tries.reason, between_tries.detail, advice)
+        refused = max(events, key=event_time, default=None)
+        return Finding(Reason.PULLING) if refused is None else refusals.refused(str(refused.get("message", "")), "pull")
+    return (
+        _obstacle(job_pods, claim_pending=claim_pending)
+        or mounts.hindrance(events, otherwise=LoaderReason.INTERNAL_ERROR)
+        or _between_tries(newest)
+        or _step(newest, claim_pending=claim_pending)
+    )
+
+
+def _obstacle(job_pods: Sequence[JSON], *, claim_pending: bool) -> Finding | None:
+    pending = (pod for pod in job_pods if dig(pod, "status", "phase") == "Pending")
+    found = (pods.obstacle(pod, claim_pending=claim_pending, otherwise=LoaderReason.INTERNAL_ERROR) for pod in pending)
+    return next(filter(None, found), None)
+
+
+def _between_tries(newest: JSON) -> Finding | None:
+    failed = pods.failure(newest)
+    if failed is None:
+        return None
+    return Finding(failed.reason, failed.detail, f"{explain(failed.reason).next_step} Another try follows by itself.")
+
+
+def _step(newest: JSON, *, claim_pending: bool) -> Finding:
     if claim_pending and not dig(newest, "spec", "nodeName"):
         # Usual for some seconds with WaitForFirstConsumer; without a word it would look like a slow download.
         return Finding(Reason.PULLING, "The pull waits for its claim to get a volume", advice=_IF_IT_LASTS)
@@ -133,11 +151,6 @@ def failed_try(job_pods: Sequence[JSON]) -> Finding | None:
 
 def _newest_first(job_pods: Sequence[JSON]) -> list[JSON]:
     return sorted(job_pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
-
-
-def _event_time(event: JSON) -> str:
-    series = dig(event, "series", "lastObservedTime")
-    return str(series or event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def running_step(job_pods: Sequence[JSON]) -> tuple[str, str] | None:

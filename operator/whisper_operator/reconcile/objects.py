@@ -44,6 +44,12 @@ def condition(body: JSON | None, kind: str, status: str = "True") -> JSON | None
     return next((entry for entry in found if entry["status"] == status), None)
 
 
+def event_time(event: JSON) -> str:
+    """Return when the event happened last, in a form that sorts; the two APIs and all reporters write other fields."""
+    series = dig(event, "series", "lastObservedTime")
+    return str(series or event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
 def time_of(text: str) -> datetime:
     """Return an RFC 3339 time."""
     return datetime.fromisoformat(text)

@@ -1,5 +1,6 @@
 """What a visit sees before it decides: everything is read from the API server, nothing is remembered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from whisper_operator.api import names
@@ -7,7 +8,7 @@ from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_mo
 from whisper_operator.api.status import Artifact, Phase
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
-from whisper_operator.reconcile import jobs
+from whisper_operator.reconcile import jobs, mounts
 from whisper_operator.reconcile.objects import JSON, controller, dig
 
 
@@ -20,7 +21,8 @@ class Observed:
         source_claim: the claim that a volume source names.
         jobs: its pull Jobs, of any inputs, in the order of their attempts; those being deleted left out.
         pods: of Jobs and Deployment.
-        events: of the running Job, read only while that has no pod.
+        events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
+        server_events: of a server's pod while kubelet prepares it.
         peers: the other WhisperModels of the namespace, read only when a pull may have to be started.
     """
 
@@ -30,6 +32,7 @@ class Observed:
     jobs: tuple[JSON, ...] = ()
     pods: tuple[JSON, ...] = ()
     events: tuple[JSON, ...] = ()
+    server_events: tuple[JSON, ...] = ()
     deployment: JSON | None = None
     service: JSON | None = None
     peers: tuple[Model, ...] = ()
@@ -83,12 +86,29 @@ def observe(client: KubeClient, model: Model) -> Observed:
 def _look_closer(client: KubeClient, seen: Observed) -> Observed:
     """Read what only some visits need."""
     running = seen.pulls[-1] if seen.pulls and jobs.is_active(seen.pulls[-1]) else None
-    if running is None:
-        return seen if seen.recorded or not seen.model.pulls else replace(seen, peers=_peers(client, seen.model))
-    if seen.job_pods(running):
-        return seen
-    about = f"involvedObject.uid={running['metadata']['uid']},reason=FailedCreate"
-    return replace(seen, events=tuple(client.list(kinds.EVENT, seen.model.namespace, fields=about)))
+    may_start = running is None and seen.recorded is None and seen.model.pulls
+    return replace(
+        seen,
+        peers=_peers(client, seen.model) if may_start else (),
+        events=_pull_events(client, running, seen.job_pods(running)) if running is not None else (),
+        server_events=_warnings(client, mounts.waiting_pod(seen.server_pods)),
+    )
+
+
+def _pull_events(client: KubeClient, job: JSON, job_pods: Sequence[JSON]) -> tuple[JSON, ...]:
+    if job_pods:
+        return _warnings(client, mounts.waiting_pod(job_pods))
+    return _events(client, job, "reason=FailedCreate")
+
+
+def _warnings(client: KubeClient, pod: JSON | None) -> tuple[JSON, ...]:
+    return () if pod is None else _events(client, pod, "type=Warning")
+
+
+def _events(client: KubeClient, about: JSON, which: str) -> tuple[JSON, ...]:
+    metadata = about["metadata"]
+    fields = f"involvedObject.uid={metadata['uid']},{which}"
+    return tuple(client.list(kinds.EVENT, metadata["namespace"], fields=fields))
 
 
 def _peers(client: KubeClient, model: Model) -> tuple[Model, ...]:

@@ -23,8 +23,8 @@ from whisper_operator.settings import Settings
 KEPT_JOBS = 3
 
 _LONGEST_WAIT = timedelta(minutes=10)
-# Claims of others are not watched, peers' Jobs bring their owners' keys, and no event says that a node is lost.
-_LOOK_AGAIN = timedelta(seconds=5)
+#: When no event may tell: claims of others are not watched, peers' Jobs bring their owners, nodes get lost silently.
+LOOK_AGAIN = timedelta(seconds=5)
 _MISSING_PIN = "Pin another that is kept, or remove spec.pin, so that the source is pulled."
 #: How often a pull's progress is read from its log, at most.
 PROGRESS_INTERVAL = timedelta(seconds=3)
@@ -109,7 +109,7 @@ def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings)
         delete=superseded(seen),
         earlier=jobs.failed_try(pods) or _failed_before(seen),
         step=step,
-        look_again=PROGRESS_INTERVAL if step else _LOOK_AGAIN,
+        look_again=PROGRESS_INTERVAL if step else LOOK_AGAIN,
     )
 
 
@@ -129,11 +129,11 @@ def _decide_pinned(seen: Observed, pin: str) -> Pulling:
     artifact = next((revision for revision in kept if revision.digest == pin), None)
     if artifact is None:
         finding = Finding(LoaderReason.SPEC_INVALID, *_unknown_pin(pin, [revision.digest for revision in kept]))
-        return Pulling(Phase.BLOCKED, finding, delete=seen.jobs, look_again=_LOOK_AGAIN)
+        return Pulling(Phase.BLOCKED, finding, delete=seen.jobs, look_again=LOOK_AGAIN)
     if _missing(seen, artifact, since=None):
         text = f"The pinned artifact {pin} is no longer on the volume"
         finding = Finding(LoaderReason.ARTIFACT_MISSING, text, _MISSING_PIN, lasting=True)
-        return Pulling(Phase.FAILED, finding, artifact, delete=seen.jobs, look_again=_LOOK_AGAIN)
+        return Pulling(Phase.FAILED, finding, artifact, delete=seen.jobs, look_again=LOOK_AGAIN)
     finding = Finding(Reason.PINNED, f"The artifact {pin} is pinned, and nothing is pulled")
     return _published(seen, artifact, finding, delete=seen.jobs)
 
@@ -154,7 +154,7 @@ def _published(
 ) -> Pulling:
     delete = superseded(seen) if delete is None else delete
     if (trouble := claims.cache_missing(seen)) is not None:
-        return Pulling(Phase.BLOCKED, trouble, artifact, delete=delete, look_again=_LOOK_AGAIN)
+        return Pulling(Phase.BLOCKED, trouble, artifact, delete=delete, look_again=LOOK_AGAIN)
     finding = finding or Finding(Reason.PUBLISHED, f"The artifact {artifact.digest} is published")
     return Pulling(Phase.PUBLISHED, finding, artifact, delete=delete)
 
@@ -198,15 +198,15 @@ def _with_retry(finding: Finding, number: int) -> Finding:
 def _start(seen: Observed, attempt: int, given_up: tuple[JSON, ...] = ()) -> Pulling:
     delete = (*superseded(seen), *given_up)
     if (trouble := claims.obstacle(seen)) is not None:
-        return Pulling(Phase.BLOCKED, trouble, delete=delete, look_again=_LOOK_AGAIN)
+        return Pulling(Phase.BLOCKED, trouble, delete=delete, look_again=LOOK_AGAIN)
     if (peer := ahead(seen.model, seen.peers)) is not None:
         finding = Finding(Reason.WAITING_FOR_PEER, f"The WhisperModel {peer} pulls the same model into the same claim")
         earlier = _failed_before(seen)
-        return Pulling(Phase.WAITING, finding, delete=delete, earlier=earlier, look_again=_LOOK_AGAIN)
+        return Pulling(Phase.WAITING, finding, delete=delete, earlier=earlier, look_again=LOOK_AGAIN)
     finding = Finding(Reason.PULLING)
     return Pulling(
         Phase.PULLING, finding, attempt=attempt, start=True, delete=delete, earlier=_failed_before(seen),
-        look_again=_LOOK_AGAIN,
+        look_again=LOOK_AGAIN,
     )  # fmt: skip
 
 

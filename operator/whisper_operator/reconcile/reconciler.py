@@ -16,14 +16,14 @@ from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
 from whisper_operator.metrics import Metrics
-from whisper_operator.reconcile import claims, events, pulling, rollout
+from whisper_operator.reconcile import claims, events, mounts, pulling, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.conditions import Situation
 from whisper_operator.reconcile.measuring import measure_pull
 from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import Observed, observe
 from whisper_operator.reconcile.progress import ProgressReader
-from whisper_operator.reconcile.serving import Serving, observe_servers
+from whisper_operator.reconcile.serving import Serving, hindrance, observe_servers
 from whisper_operator.reconcile.statuses import build_invalid_status, build_paused_status, build_status, build_target
 from whisper_operator.settings import Settings
 
@@ -95,7 +95,7 @@ class Reconciler:
         measure_pull(self._metrics, seen, status)
         if outcome.error is not None:
             raise outcome.error
-        return Visit(exists=True, look_again=decision.look_again)
+        return Visit(exists=True, look_again=_look_again(seen, decision))
 
     def _write_status(self, model: Model | InvalidModel, body: JSON, status: Status) -> None:
         """Write the status if it changed, and then, not before, tell about it."""
@@ -128,7 +128,14 @@ class Reconciler:
 
 def _servers(seen: Observed, deployment: JSON | None) -> Serving | None:
     wanted, pending = seen.model.spec.server.replicas, claims.is_pending(seen.claim)
-    return observe_servers(deployment, seen.server_pods, wanted, claim_pending=pending)
+    return observe_servers(deployment, seen.server_pods, wanted, claim_pending=pending, hindered=hindrance(seen))
+
+
+def _look_again(seen: Observed, decision: pulling.Pulling) -> timedelta | None:
+    """Return when to look again. No event brings a model whose server kubelet cannot make."""
+    if mounts.waiting_pod(seen.server_pods) is None:
+        return decision.look_again
+    return min(pulling.LOOK_AGAIN, decision.look_again or pulling.LOOK_AGAIN)
 
 
 def _refusal(error: KubeError | None) -> Finding | None:

@@ -7,7 +7,8 @@ from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact
-from whisper_operator.reconcile import claims, jobs, pods
+from whisper_operator.builders.server_files import server_files
+from whisper_operator.reconcile import claims, jobs, mounts, pods, refusals
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
 from whisper_operator.reconcile.observation import Observed
 
@@ -38,9 +39,22 @@ class Serving:
 
 
 def observe_servers(
-    deployment: JSON | None, server_pods: Sequence[JSON], wanted: int, *, claim_pending: bool
+    deployment: JSON | None,
+    server_pods: Sequence[JSON],
+    wanted: int,
+    *,
+    claim_pending: bool,
+    hindered: Finding | None = None,
 ) -> Serving | None:
-    """Return the state of the servers; None while there is no Deployment."""
+    """Return the state of the servers; None while there is no Deployment.
+
+    Args:
+        deployment: as it is now.
+        server_pods: its pods.
+        wanted: how many the spec asks for.
+        claim_pending: whether the claim that they mount has no volume yet.
+        hindered: what keeps kubelet from making one of them.
+    """
     if deployment is None:
         return None
     replicas, ready = _count(deployment, "replicas"), _count(deployment, "readyReplicas")
@@ -48,7 +62,8 @@ def observe_servers(
     finding = _settled(deployment, wanted)
     if finding is not None:
         return Serving(wanted, replicas, ready, finding, settled=True, digest=digest)
-    trouble = _refused(deployment) or _trouble(server_pods, claim_pending=claim_pending) or _overdue(deployment)
+    trouble = _refused(deployment) or _trouble(server_pods, claim_pending=claim_pending) or hindered
+    trouble = trouble or _overdue(deployment)
     rolling = Finding(Reason.ROLLING_OUT, f"{ready} of {wanted} servers are ready, and a rollout is under way")
     return Serving(wanted, replicas, ready, trouble or rolling, digest=digest)
 
@@ -62,7 +77,14 @@ def failed_rollout(seen: Observed, artifact: Artifact) -> Finding | None:
     if overdue is None:
         return None
     with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.digest]
-    return _refused(deployment) or _trouble(with_it, claim_pending=claims.is_pending(seen.claim)) or overdue
+    trouble = _trouble(with_it, claim_pending=claims.is_pending(seen.claim))
+    return _refused(deployment) or trouble or hindrance(seen) or overdue
+
+
+def hindrance(seen: Observed) -> Finding | None:
+    """Return what keeps kubelet from making a server; None when nothing does."""
+    files = server_files(seen.model.spec.server)
+    return mounts.hindrance(seen.server_events, files, otherwise=Reason.SERVERS_UNAVAILABLE)
 
 
 def _digest(deployment: JSON) -> str | None:
@@ -94,7 +116,7 @@ def _count(deployment: JSON, name: str) -> int:
 
 def _refused(deployment: JSON) -> Finding | None:
     failure = condition(deployment, "ReplicaFailure")
-    return None if failure is None else Finding(Reason.PODS_FORBIDDEN, str(failure.get("message", "")))
+    return None if failure is None else refusals.refused(str(failure.get("message", "")), "server")
 
 
 def _overdue(deployment: JSON) -> Finding | None:

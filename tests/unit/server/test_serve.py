@@ -17,7 +17,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 from tests.unit.server.conftest import loopback_settings, recognize_request
 from tests.unit.server.fakes import FakeEngine
 from tests.unit.server.waiting import until
-from whisper_contract.reasons import EXIT_RETRY
+from whisper_contract.reasons import EXIT_RETRY, EXIT_USAGE
 from whisper_contract.termination import TerminationMessage
 from whisper_server.artifact import Artifact, open_artifact
 from whisper_server.cli import serve_artifact
@@ -243,6 +243,20 @@ def test_a_broken_device_is_told_to_kubelet(published_artifact: Path, tmp_path: 
     message = TerminationMessage.parse(log.read_text())
     assert message is not None
     assert message.message == "the model failed on device cpu, which will not work again in this process"
+
+
+def test_a_file_that_is_not_as_it_should_be_is_told_to_kubelet(published_artifact: Path, tmp_path: Path) -> None:
+    log, tokens = tmp_path / "termination-log", tmp_path / "tokens"
+    log.touch()
+    tokens.write_text("# nobody yet\n")
+    settings = loopback_settings(
+        model=published_artifact, termination_log=log, tokens_file=tokens, allow_tokens_without_tls=True
+    )
+    assert serve_artifact(settings) == EXIT_USAGE
+    message = TerminationMessage.parse(log.read_text())
+    assert message is not None
+    assert message.reason == "SpecInvalid"
+    assert message.message.startswith(f"{tokens} holds no token")
 
 
 async def test_probes_and_metrics_answer_while_64_callers_wait(
