@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.ports import free_port
@@ -61,8 +64,11 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Start it unless it runs, and wait until it watches."""
-        if self._process is not None and self._process.poll() is None:
-            return
+        if self._process is None or self._process.poll() is not None:
+            self._launch()
+            wait_until("the operator is ready", self._ready, seconds=PATIENCE_SECONDS)
+
+    def _launch(self) -> None:
         environment = os.environ | {
             "KUBECONFIG": str(self._kubeconfig),
             "WHISPER_OPERATOR_LOADER_IMAGE": LOADER_IMAGE,
@@ -71,12 +77,33 @@ class OperatorProcess:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([_COMMAND, "run", *self._arguments], env=environment, stderr=log)
-        wait_until("the operator is ready", self._ready, seconds=PATIENCE_SECONDS)
+
+    @contextmanager
+    def revived(self) -> Iterator[None]:
+        """Start it whenever it has ended, as kubelet does, while the block runs."""
+        over = threading.Event()
+
+        def revive() -> None:
+            while not over.wait(0.1):
+                if self.ended() is not None:
+                    self._launch()
+
+        thread = threading.Thread(target=revive)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"the operator ended:\n{self._log.read_text()[-4000:]}"
         return answers(self._url("/readyz"))
+
+    def kill_without_waiting(self) -> None:
+        """SIGKILL, from a thread that has other things to do."""
+        os.kill(self.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """SIGKILL: it can put nothing in order."""

@@ -1,0 +1,110 @@
+"""Whatever goes wrong between the operator and the API server, and whenever the operator dies, models get there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.operator_process import OperatorProcess
+from tests.integration.troubled_api import Fate, TroubledAPI
+from tests.integration.world import OTHER_DIGEST, World
+
+WRITES = {"POST", "PATCH", "PUT", "DELETE"}
+
+
+@pytest.fixture
+def troubled(control_plane: ControlPlane) -> Iterator[TroubledAPI]:
+    relay = TroubledAPI(control_plane.url, control_plane.authority.certificate)
+    with relay.serve():
+        yield relay
+
+
+@pytest.fixture
+def troubled_operator(
+    lone_world: World, troubled: TroubledAPI, operator_kubeconfig: Path, tmp_path: Path
+) -> Iterator[OperatorProcess]:
+    """The only operator at work in the world, and only there; it reaches the API server through the relay."""
+    kubeconfig = troubled.kubeconfig(operator_kubeconfig, tmp_path / "kubeconfig")
+    process = OperatorProcess(kubeconfig, tmp_path / "operator.log", f"--namespaces={lone_world.namespace}")
+    process.start()
+    yield process
+    print(process.story())
+    if process.ended() is None:
+        process.stop()
+
+
+class Once:
+    """Each request, told apart by method and path, meets this fate once; watches, and what is elsewhere, do not."""
+
+    def __init__(self, fate: Fate, namespace: str) -> None:
+        self._fate = fate
+        self._namespace = namespace
+        self.met: set[tuple[str, str]] = set()
+
+    def __call__(self, method: str, path: str) -> Fate:
+        call = (method, urlsplit(path).path)
+        if f"/namespaces/{self._namespace}/" not in path or "watch=" in path or call in self.met:
+            return Fate.ANSWERED
+        self.met.add(call)
+        return self._fate
+
+
+def whole_life(world: World) -> None:
+    """Pull, serve, change the revision, scale to zero, meet a failure; and nothing is there twice in the end."""
+    first = world.bring_up()
+    world.apply(sha256="0" * 64)
+    world.publish(world.until_job(instead_of=first), OTHER_DIGEST)
+    # Until it has heard of the change, the status says Ready of the generation before.
+    world.until("the other is what is to be served", lambda: target_digest(world) == OTHER_DIGEST)
+    world.serve()
+    assert world.status()["artifact"]["digest"] == OTHER_DIGEST
+    world.kubectl("scale", "wm", "m", "--replicas=0")
+    world.until_condition("Ready", "True", "ScaledToZero")
+    world.apply("other")
+    world.fail_pull(world.until_job(name="other"), 65)
+    world.until_condition("Degraded", "True", "Unauthorized", "other")
+    world.until("superseded pulls are gone", lambda: len(world.jobs()) == len(world.jobs("other")) == 1)
+
+
+def target_digest(world: World) -> str | None:
+    digest: str | None = world.status()["target"].get("digest")
+    return digest
+
+
+@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.LOST], ids=["does not arrive", "arrives and is not answered"])
+def test_each_call_fails_once(
+    fate: Fate, lone_world: World, troubled: TroubledAPI, troubled_operator: OperatorProcess
+) -> None:
+    once = troubled.decide = Once(fate, lone_world.namespace)
+    whole_life(lone_world)
+    assert len({method for method, _ in once.met} & WRITES) >= 2
+    assert not troubled_operator.defects()
+
+
+def test_events_overtake_one_another(
+    lone_world: World, troubled: TroubledAPI, troubled_operator: OperatorProcess
+) -> None:
+    troubled.late_seconds = 1.5
+    whole_life(lone_world)
+    assert not troubled_operator.defects()
+
+
+def test_it_is_killed_at_every_step(
+    lone_world: World, troubled: TroubledAPI, troubled_operator: OperatorProcess
+) -> None:
+    """Each of its writes is made, and then it dies before it hears of it."""
+    once = Once(Fate.LOST, lone_world.namespace)
+
+    def die(method: str, path: str) -> Fate:
+        if method not in WRITES or once(method, path) is Fate.ANSWERED:
+            return Fate.ANSWERED
+        troubled_operator.kill_without_waiting()
+        return Fate.LOST
+
+    troubled.decide = die
+    with troubled_operator.revived():
+        whole_life(lone_world)
+    assert len(once.met) >= 6
+    assert not troubled_operator.defects()
