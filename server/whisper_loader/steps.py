@@ -20,6 +20,7 @@ from whisper_loader.model.complete import take_over
 from whisper_loader.model.ct2 import read_header
 from whisper_loader.model.documents import invalid
 from whisper_loader.model.layout import PUBLISHED_FILES, WEIGHTS, ModelFormat, find_model_in
+from whisper_loader.model.pointers import check_no_pointers
 from whisper_loader.model.validate import validate
 from whisper_loader.progress import Meter
 from whisper_loader.sources.resolve import resolve
@@ -65,6 +66,7 @@ def pull_step(
     fetched = Fetch(staging.source, staging.journal, meter, access.deadline).run(resolved, sha256)
     folder = top_folder(staging.source)
     found = find_model_in(staging.source / folder)
+    check_no_pointers(staging.source / folder, found.names)
     files = _in_folder(fetched.files, folder)
     staging.save(
         replace(state, archive_sha256=fetched.archive_sha256, format=found.format, model_folder=folder, files=files)

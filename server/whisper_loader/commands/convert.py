@@ -17,6 +17,7 @@ from whisper_loader.commands.common import (
 )
 from whisper_loader.errors import LoaderError, store_errors
 from whisper_loader.model.layout import PUBLISHED_FILES, ModelFormat, find_model_in
+from whisper_loader.model.pointers import check_no_pointers
 from whisper_loader.model.validate import validate
 from whisper_loader.progress import for_people
 from whisper_loader.sources.files import file_errors
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     source, output = arguments.directory, arguments.output
     with file_errors(source):
         found = find_model_in(source)
+        check_no_pointers(source, found.names)
     if found.format is not ModelFormat.TRANSFORMERS:
         raise LoaderError(Reason.UNSUPPORTED_FORMAT, f"{source} is in CTranslate2's format already")
     with store_errors(output):

@@ -23,6 +23,7 @@ from whisper_loader.errors import LoaderError, printable, store_errors
 from whisper_loader.hashing import sha256_of
 from whisper_loader.log import logger
 from whisper_loader.model.layout import find_model
+from whisper_loader.model.pointers import check_no_pointers
 from whisper_loader.progress import Meter, for_people
 from whisper_loader.sources.files import file_errors
 
@@ -68,7 +69,8 @@ def model_names(directory: Path) -> tuple[str, ...]:
     """
     with file_errors(directory):
         present = sorted(entry.name for entry in os.scandir(directory) if entry.is_file())
-    names = find_model(present).names
+        names = find_model(present).names
+        check_no_pointers(directory, names)
     if left_out := sorted(set(present) - set(names)):
         logger.info("left out, not needed: %s", ", ".join(map(printable, left_out)))
     return names

@@ -14,6 +14,7 @@ from whisper_contract.uris import FileSource
 from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.model.layout import find_model
+from whisper_loader.model.pointers import check_no_pointers
 from whisper_loader.source import ByteStream, Resolved, SourceFile
 
 
@@ -38,6 +39,7 @@ def resolve(source: FileSource, _access: Access) -> Resolved:
 def _resolve_directory(uri: FileSource, directory: Path) -> Resolved:
     found = {entry.name: entry.stat() for entry in os.scandir(directory) if entry.is_file()}
     names = find_model(found).names
+    check_no_pointers(directory, names)
     lines = "".join(f"{name}\0{found[name].st_size}\0{found[name].st_mtime_ns}\n" for name in sorted(names))
     identity = f"{uri}/#files={hashlib.sha256(lines.encode()).hexdigest()}"
     return Resolved(identity, tuple(_file(directory / name, found[name]) for name in names), is_archive=False)
@@ -110,6 +112,7 @@ def file_errors(path: Path) -> Iterator[None]:
     except NotADirectoryError as error:
         raise LoaderError(Reason.SOURCE_NOT_FOUND, f"{path} is no folder, or lies in what is none") from error
     except PermissionError as error:
-        raise LoaderError(Reason.UNAUTHORIZED, f"{path} may not be read by user {os.getuid()}") from error
+        where = error.filename or path
+        raise LoaderError(Reason.UNAUTHORIZED, f"{where} may not be read by user {os.getuid()}") from error
     except OSError as error:
         raise LoaderError(Reason.SOURCE_UNREACHABLE, f"{path} can't be read: {error.strerror}") from error

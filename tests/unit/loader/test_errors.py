@@ -66,6 +66,12 @@ def test_errors_of_a_source_on_a_volume_have_reasons_of_their_own(number: int, r
     assert raised.value.reason is reason
 
 
+def test_of_a_folder_the_file_that_may_not_be_read_is_named() -> None:
+    with pytest.raises(LoaderError) as raised, file_errors(Path("/volumes/x")):
+        raise PermissionError(errno.EACCES, "Permission denied", "/volumes/x/model.bin")
+    assert raised.value.message.startswith("/volumes/x/model.bin may not be read by user")
+
+
 def _made(kind: type[Exception]) -> Exception:
     """Make an exception without its constructor, whose arguments are as many as there are kinds."""
     made = kind.__new__(kind)
