@@ -1,9 +1,19 @@
 """Progress: once a second, in the contract's form, and where the deadline is noticed."""
 
 import io
+import os
+import pty
+import subprocess
+import termios
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from tests.support.loader import COMMAND, environment
+from tests.support.models import SPEECH_MODEL
+from tests.support.web import Page, Web
 from whisper_contract.progress import Progress
 from whisper_contract.reasons import Reason
 from whisper_loader.deadline import Deadline
@@ -54,6 +64,37 @@ def test_a_terminal_gets_a_bar() -> None:
         meter.advance(1_000_000)
     assert "pull:" in stream.getvalue()
     assert "progress step" not in stream.getvalue()
+
+
+def test_each_command_that_takes_time_draws_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    archive, store = tmp_path / "m.tar", tmp_path / "store"
+    with Web.start() as web:
+        for command in (
+            ("pack", SPEECH_MODEL, "-o", archive),
+            ("push", archive, web.serve("/m.tar", Page())),
+            ("convert", SPEECH_MODEL, "-o", tmp_path / "model"),
+            ("pull", tmp_path / "model", "--store", store),
+            ("verify", "--all", "--store", store),
+        ):
+            shown = on_a_terminal(command)
+            assert (f"{command[0]}: " in shown, "B/s]" in shown, "progress step=" in shown) == (True, True, False), (
+                shown
+            )
+
+
+def on_a_terminal(command: Sequence[str | Path]) -> str:
+    """Run whisper-model with a terminal for its standard error, and return what it showed there."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    shown = b""
+    with subprocess.Popen([COMMAND, *command], env=environment(), stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while data := os.read(ours, 65536):
+                shown += data
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode()
 
 
 def test_a_bar_is_closed_at_the_end() -> None:

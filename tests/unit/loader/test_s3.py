@@ -20,6 +20,7 @@ from whisper_loader.errors import LoaderError
 from whisper_loader.secrets import SecretFolder
 from whisper_loader.source import Resolved
 from whisper_loader.sources.s3 import source as s3_source
+from whisper_loader.sources.s3.source import make_client
 from whisper_loader.transfer.parts import PartsReader
 
 KEY = "small.tar.zst"
@@ -93,6 +94,19 @@ def test_an_archive_is_pulled_with_boto3s_own_chain_when_there_is_no_secret(job:
     arguments = (f"s3://models/{KEY}", "--endpoint", s3.endpoint, "--region", "us-east-1")
     done = job.step("pull", *arguments, env=s3.environment)
     assert done.exit_code == 0, done.errors
+
+
+def test_the_region_is_what_is_signed_for(job: Job, s3: S3Server) -> None:
+    with cut_off((s3.host, s3.port), after_bytes=0, times=0) as relay:
+        # boto3 asks again in the region that the service names.
+        reach = (f"s3://models/{KEY}", "--endpoint", relay.endpoint, "--region", "eu-central-1")
+        assert job.step("pull", *reach, env=s3.environment).exit_code == 0
+    assert b"/eu-central-1/s3/aws4_request" in relay.heard
+
+
+def test_without_an_endpoint_aws_is_asked_in_its_region() -> None:
+    client = make_client(Access(region="eu-central-1", anonymous=True))
+    assert client.meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
 
 
 def test_a_prefix_holds_the_files_of_a_model(job: Job, s3: S3Server, secret: Path) -> None:

@@ -59,6 +59,16 @@ def test_a_full_volume_gets_its_space_back(store: Path) -> None:
     assert done.output == "", "no file is left"
 
 
+def test_an_archive_needs_no_room_beside_its_files(job: Job, archives: Archives) -> None:
+    archive = archives.whole(".tar")
+    room = archive.stat().st_size * 5 // 4
+    script = f'mount -t tmpfs -o size={room} tmpfs "$1" && TMPDIR="$1" "$2" job pull "$0" --store "$1"'
+    own_user = [] if os.getuid() == 0 else ["--map-root-user"]
+    command: list[str | Path] = ["unshare", "--mount", *own_user, "sh", "-c", script, archive, job.store, COMMAND]
+    done = subprocess.run(command, env=environment(job.env), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_volume_that_becomes_full_at_the_last_moment_is_told_too(store: Path) -> None:
     """Network file systems promise the space for a write only when it is flushed."""
     for error in ("ENOSPC", "EDQUOT"):

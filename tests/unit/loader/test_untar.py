@@ -97,6 +97,17 @@ def test_a_link_that_somebody_else_plants_is_not_followed(tmp_path: Path) -> Non
     assert not list(outside.iterdir())
 
 
+def test_a_file_that_somebody_else_plants_is_not_written_to(tmp_path: Path) -> None:
+    outside, target = tmp_path / "outside", tmp_path / "target"
+    outside.write_bytes(b"theirs")
+    target.mkdir()
+    for plant in (Path.symlink_to, Path.hardlink_to):
+        plant(target / "model.bin", outside)
+        assert refused(archive(GOOD), target).reason is Reason.UNSAFE_ARCHIVE
+        (target / "model.bin").unlink()
+    assert outside.read_bytes() == b"theirs"
+
+
 def test_too_many_members_are_refused(tmp_path: Path) -> None:
     members = [member(f"file-{index}") for index in range(11)]
     assert "more than 10 members" in refused(archive(*members), tmp_path, Limits(members=10)).message
