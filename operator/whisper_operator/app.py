@@ -184,8 +184,11 @@ class Operator:
         except TimeoutError:
             _log.warning("visits are still under way: the lease is left to run out")
 
-    async def _model_event(self, namespace: str | None, name: str, **_: Any) -> None:
+    async def _model_event(self, namespace: str | None, name: str, event: kopf.RawEvent, **_: Any) -> None:
         self._add(namespace, name)
+        if event["type"] == "DELETED":
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, self._reconciler.gone, dict(event["object"]))
 
     async def _child_event(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         self._add(namespace, labels.get(names.LABEL_MODEL))

@@ -37,6 +37,10 @@ class Settings:
         "least severity that is logged", default="info", choices=("debug", "info", "warning", "error")
     )
     probe_port: int = _setting("port of GET /healthz, /readyz and /metrics", default=8080)
+    deletion_timeout_seconds: int = _setting(
+        "how long the deletion of a WhisperModel waits for its artifacts to be removed from a claim that outlives it",
+        default=900,
+    )
 
 
 class SettingsError(ValueError):
@@ -75,7 +79,7 @@ def _read(name: str, text: str, kind: Any, choices: Sequence[str] | None) -> Any
         raise SettingsError(f"{where} is {text!r}: expected one of {', '.join(choices)}")
     if kind is int:
         if not (text.isdecimal() and 0 < int(text) < 1 << 16):
-            raise SettingsError(f"{where} is {text!r}: expected a port")
+            raise SettingsError(f"{where} is {text!r}: expected a whole number from 1 to 65535")
         return int(text)
     if kind is str:
         return text

@@ -73,6 +73,7 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "cache.size": ("1.5Gi", ["1.5 GiB", "-1Gi", 20, "100m"]),
     "cache.accessModes[]": ("ReadWriteOnce", ["ReadWriteOncePod", "ReadOnlyMany"]),
     "cache.keepRevisions": (1, ["2"]),
+    "cache.deletionPolicy": ("Retain", ["Recycle", "delete"]),
     "pull.timeoutSeconds": (60, ["1h", 1.5]),
     "pull.proxy.httpProxy": ("http://proxy.example.com:3128", NO_PROXIES),
     "pull.proxy.httpsProxy": ("https://10.0.0.1:3128/", NO_PROXIES),

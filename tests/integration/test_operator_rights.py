@@ -30,6 +30,10 @@ def test_every_right_of_the_chart_is_used_and_no_other_is_missed(world: World, a
     world.make(quota)
     world.apply("forbidden")  # reads events
     world.until_condition("Degraded", "True", "PodsForbidden", "forbidden")
+    world.kubectl("delete", "quota", "q")
+    world.make_bound_claim("shared")
+    world.bring_up("leaving", cache={"claimName": "shared"})  # sets a finalizer
+    world.kubectl("delete", "wm", "leaving", "--wait=false")  # deletes its Deployment
 
     world.until("every right is used", lambda: chart_rights() <= used_rights(audit))
     assert used_rights(audit) == chart_rights()

@@ -102,6 +102,21 @@ class World:
         spec = {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}
         self.make({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
 
+    def make_bound_claim(self, name: str) -> None:
+        """Make a claim that has a volume."""
+        self.make_volume("1Gi")
+        spec = {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": self.namespace,
+        }
+        self.make({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
+        self.until_bound(name)
+
+    def until_bound(self, claim: str) -> None:
+        bound = lambda: self.exists("pvc", claim) and self.get("pvc", claim)["status"].get("phase") == "Bound"  # noqa: E731
+        self.until(f"the claim {claim} has a volume", bound)
+
     def make_volume(self, size: str) -> None:
         """Make a volume for a claim of the storage class that is named as the namespace."""
         spec = {
@@ -192,6 +207,20 @@ class World:
         done = [_container(step, terminated=_terminated(0, "")) for step in STEPS[:2]]
         last = _container(STEPS[2], terminated=_terminated(0, message.encode().decode()))
         self.set_status(pod, phase="Succeeded", initContainerStatuses=done, containerStatuses=[last])
+
+    def end_gc(self, pod: JSON, freed: int = 7) -> None:
+        """Let the Job that removes artifacts succeed."""
+        message = TerminationMessage(
+            step="gc", reason="Freed", message=f"{freed} bytes of 1 artifacts are freed", size_bytes=freed
+        )
+        done = _container("gc", terminated=_terminated(0, message.encode().decode()))
+        self.set_status(pod, phase="Succeeded", containerStatuses=[done])
+
+    def fail_gc(self, pod: JSON, exit_code: int) -> None:
+        """Let it fail."""
+        self.set_status(
+            pod, phase="Failed", containerStatuses=[_container("gc", terminated=_terminated(exit_code, ""))]
+        )
 
     def server_pods(self, name: str = "m") -> list[JSON]:
         labels = f"stt.whisper-operator.io/model={name},app.kubernetes.io/component=server"

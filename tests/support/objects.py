@@ -14,6 +14,7 @@ from whisper_operator.api.model import Model, parse_model
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
+from whisper_operator.builders.gc_job import Removal, build_gc_job
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.builders.service import build_service
@@ -31,6 +32,8 @@ SETTINGS = Settings(
     image_pull_secrets=("ours",),
 )
 ARTIFACT = Artifact(digest="sha256:" + "a" * 64, short_digest="a" * 12, path=str(artifact_path("a" * 64)))
+
+REMOVAL = Removal(keep=["sha256:" + "a" * 64], unneeded=["sha256:" + "b" * 64])
 
 
 def model_of(spec: JSON, name: str = "m", **metadata: Any) -> Model:
@@ -65,6 +68,7 @@ def made_for(model: Model) -> list[JSON]:
     made = (
         build_claim(model),
         build_job(model, SETTINGS, 1, where),
+        build_gc_job(model, SETTINGS, REMOVAL, where, []),
         build_deployment(model, SETTINGS, ARTIFACT),
         build_service(model),
     )

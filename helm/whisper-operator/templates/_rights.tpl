@@ -5,7 +5,7 @@ No right to read Secrets: pods mount them, the operator never sees one.
 {{- define "whisper-operator.rights" -}}
 - apiGroups: [stt.whisper-operator.io]
   resources: [whispermodels]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [stt.whisper-operator.io]
   resources: [whispermodels/status]
   verbs: [patch]
@@ -35,5 +35,5 @@ No right to read Secrets: pods mount them, the operator never sees one.
   verbs: [list, watch, create, delete]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end -}}

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from whisper_operator.api import names
 from whisper_operator.api.inputs import HASH_LENGTH, inputs_hash
 from whisper_operator.api.names import ModelKey
-from whisper_operator.api.spec import Spec, SpecError, parse_spec
+from whisper_operator.api.spec import DeletionPolicy, Spec, SpecError, parse_spec, parse_spec_leniently
 from whisper_operator.api.status import Status, parse_status
 
 
@@ -22,6 +22,8 @@ class Model:
     Attributes:
         created: RFC 3339 time; with the name it orders models by age.
         retry: the value of the retry annotation; empty when there is none.
+        finalizers: what must be done before it is gone, ours and others'.
+        version: of the object, to change it only as it was read.
     """
 
     key: ModelKey
@@ -31,6 +33,8 @@ class Model:
     retry: str
     spec: Spec
     status: Status
+    finalizers: tuple[str, ...] = ()
+    version: str = ""
 
     @property
     def name(self) -> str:
@@ -77,6 +81,16 @@ class Model:
             "blockOwnerDeletion": True,
         }
 
+    @property
+    def deletes(self) -> bool:
+        """Whether its artifacts go with it."""
+        return self.spec.cache.deletion_policy is DeletionPolicy.DELETE
+
+    @property
+    def has_finalizer(self) -> bool:
+        """Whether Kubernetes waits for us before it is gone."""
+        return names.FINALIZER in self.finalizers
+
 
 @dataclass(frozen=True, slots=True)
 class InvalidModel:
@@ -104,12 +118,24 @@ def parse_model(body: dict[str, Any]) -> Model | InvalidModel:
         inputs_hash(spec)  # says what of a URL or a reference cannot be
     except SpecError as error:
         return InvalidModel(key, metadata["uid"], metadata["generation"], status, str(error))
+    return _model(body, spec, status)
+
+
+def parse_leniently(body: dict[str, Any]) -> Model:
+    """Return what can be read of the WhisperModel that the JSON holds, without its source; nothing makes it fail."""
+    return _model(body, parse_spec_leniently(body.get("spec")), parse_status(body.get("status", {})))
+
+
+def _model(body: dict[str, Any], spec: Spec, status: Status) -> Model:
+    metadata = body["metadata"]
     return Model(
-        key=key,
+        key=ModelKey(metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
         generation=metadata["generation"],
         created=metadata["creationTimestamp"],
         retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
         spec=spec,
         status=status,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        version=metadata.get("resourceVersion", ""),
     )

@@ -1,5 +1,6 @@
 """The names that others know: the resource, labels and annotations, and the objects that are made for a model."""
 
+import hashlib
 from typing import NamedTuple
 
 GROUP = "stt.whisper-operator.io"
@@ -20,19 +21,30 @@ LABEL_MODEL = f"{GROUP}/model"
 #: On Jobs: the hash of the inputs that they pull, and the attempt, from 1.
 LABEL_INPUTS = f"{GROUP}/inputs"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
+#: On Jobs and their pods: the claim that they mount, to tell what is at work on it.
+LABEL_CLAIM = f"{GROUP}/claim"
 
 #: On a WhisperModel, by a person: a new value tries a failed pull again at once. On a Job: the value it started with.
 ANNOTATION_RETRY = f"{GROUP}/retry"
 #: On Jobs: a hash of the pod that they make, to tell when one that is stuck would now be made otherwise.
 ANNOTATION_POD = f"{GROUP}/pod"
+#: On a claim that was made for a WhisperModel: another one names it, or did.
+ANNOTATION_SHARED = f"{GROUP}/shared"
 #: On server pods: the digest of the artifact that they serve.
 ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
 
 COMPONENT_SERVER = "server"
 COMPONENT_PULL = "pull"
 COMPONENT_CACHE = "cache"
+COMPONENT_GC = "gc"
+
+#: On WhisperModels whose artifacts lie on a claim that outlives them: these go first.
+FINALIZER = f"{GROUP}/artifacts"
 
 MANAGED = f"{LABEL_MANAGED_BY}={MANAGER}"
+
+_MAX_LABEL = 63
+_CLAIM_HASH_LENGTH = 16
 
 GRPC_PORT = 50051
 HTTP_PORT = 8000
@@ -57,6 +69,24 @@ def cache_claim(model: str) -> str:
 def pull_job(model: str, inputs: str, attempt: int) -> str:
     """Return the name of the Job of one attempt: at most 63 characters, as the names of models are at most 40."""
     return f"{model}-pull-{inputs[:8]}-{attempt}"
+
+
+def gc_job(model: str, hashed: str) -> str:
+    """Return the name of a Job that removes artifacts; `hashed` tells one from another."""
+    return f"{model}-gc-{hashed[:8]}"
+
+
+def claim_label(claim: str) -> str:
+    """Return the value of `LABEL_CLAIM`: the claim's name, cut where that is longer than a label can be."""
+    if len(claim) <= _MAX_LABEL:
+        return claim
+    hashed = hashlib.sha256(claim.encode()).hexdigest()[:_CLAIM_HASH_LENGTH]
+    return f"{claim[: _MAX_LABEL - _CLAIM_HASH_LENGTH - 1]}-{hashed}"
+
+
+def on_claim(claim: str) -> str:
+    """Return the label selector of the Jobs, and their pods, that mount `claim`."""
+    return f"{LABEL_CLAIM}={claim_label(claim)}"
 
 
 def deployment(model: str) -> str:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     PUBLISHING = "Publishing"
     PUBLISHED = "Published"
     WAITING_FOR_PEER = "WaitingForPeer"
+    WAITING_FOR_CLEANUP = "WaitingForCleanup"
     EVICTED = "Evicted"
     CLAIM_NOT_FOUND = "ClaimNotFound"
     CLAIM_PENDING = "ClaimPending"
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     PINNED = "Pinned"
     PAUSED = "Paused"
+    DELETING = "Deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ _OWN: dict[str, Explanation] = {
     Reason.WAITING_FOR_PEER: Explanation(
         "Another WhisperModel pulls the same inputs into the same claim; this one uses what it publishes.",
         "Another WhisperModel pulls the same model.",
+    ),
+    Reason.WAITING_FOR_CLEANUP: Explanation(
+        "A Job removes artifacts from the claim; pulls into it start when that has ended.",
+        "A Job removes artifacts from the claim: the pull starts when it has ended.",
     ),
     Reason.EVICTED: Explanation(
         "The node evicted the pull's pod.",
@@ -126,6 +132,10 @@ _OWN: dict[str, Explanation] = {
     Reason.PAUSED: Explanation(
         "spec.paused is true: the operator changes nothing, and what runs goes on.",
         "spec.paused is true, and all stays as it is.",
+    ),
+    Reason.DELETING: Explanation(
+        "The WhisperModel is being deleted, and its artifacts are removed first from the claim that outlives it.",
+        "The servers end, and what nobody else needs is removed from the claim.",
     ),
 }
 

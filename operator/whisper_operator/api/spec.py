@@ -108,12 +108,18 @@ class Conversion(_Part, frozen=True):
     quantization: str | None = None
 
 
+class DeletionPolicy(StrEnum):
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
 class Cache(_Part, frozen=True):
     claim_name: str | None = None
     storage_class_name: str | None = None
     size: str = "20Gi"
     access_modes: tuple[str, ...] = ("ReadWriteMany",)
     keep_revisions: int = 2
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
 
 
 class Resources(_Part, frozen=True):
@@ -314,3 +320,33 @@ def parse_spec(spec: Any) -> Spec:
     if sum(part is not None for part in msgspec.structs.asdict(parsed.source).values()) != 1:
         raise SpecError("spec.source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume")
     return parsed
+
+
+def parse_spec_leniently(spec: Any) -> Spec:
+    """Return what of the spec can be read, for whoever may not fail; the source is left out.
+
+    What cannot be read is as if it were absent, but for a deletion policy: nothing is removed then.
+    """
+    given = spec if isinstance(spec, dict) else {}
+    parts = {key: value for key, value in given.items() if key != "source"}
+    lenient = Spec(source=Source(), **_readable(Spec, parts))
+    policy = (given.get("cache") or {}).get("deletionPolicy") if isinstance(given.get("cache"), dict) else None
+    if policy is None or policy == lenient.cache.deletion_policy:
+        return lenient
+    cache = msgspec.structs.replace(lenient.cache, deletion_policy=DeletionPolicy.RETAIN)
+    return msgspec.structs.replace(lenient, cache=cache)
+
+
+def _readable(kind: type[msgspec.Struct], given: JSON) -> JSON:
+    """Return the fields of `kind` that can be read, each part of theirs as far as it can be."""
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        value = given.get(field.encode_name)
+        try:
+            found[field.name] = msgspec.convert(value, field.type)
+        except msgspec.ValidationError:
+            if isinstance(value, dict) and isinstance(field.default, msgspec.Struct):
+                part = type(field.default)
+                found[field.name] = part(**_readable(part, value))
+            continue
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,5 +1,6 @@
 """Where a pull's pod may run: that depends on whether the claim can be mounted on several nodes."""
 
+from collections.abc import Sequence
 from enum import Enum
 
 from whisper_operator.api import names
@@ -24,8 +25,8 @@ class PullPlacement(Enum):
     WITH_SERVERS = "with servers"
 
 
-def placement(model: Model, where: PullPlacement) -> JSON:
-    """Return the fields of the pod's spec that place it.
+def placement(model: Model, where: PullPlacement, beside: Sequence[str] = ()) -> JSON:
+    """Return the fields of the pod's spec that place it; `beside` are other models whose servers are on the one node.
 
     A claim of one node forces pull and servers together: the pull goes where servers may run, without asking for a
     GPU, and to the node of those that run. Otherwise the pull rather stays off nodes with GPUs, unless
@@ -37,18 +38,22 @@ def placement(model: Model, where: PullPlacement) -> JSON:
     return present(
         nodeSelector={**(server.node_selector if follows else {}), **pull.node_selector},
         tolerations=[dict(toleration) for toleration in tolerations],
-        affinity=_affinity(model, where),
+        affinity=_affinity(model, where, beside),
     )
 
 
-def _affinity(model: Model, where: PullPlacement) -> JSON:
+def _affinity(model: Model, where: PullPlacement, beside: Sequence[str]) -> JSON:
     if where is PullPlacement.ANYWHERE:
         return {} if model.spec.pull.node_selector else {"nodeAffinity": {PREFERRED: [_WITHOUT_GPU]}}
-    beside = {
-        "labelSelector": {"matchLabels": names.server_labels(model.name)},
-        "topologyKey": "kubernetes.io/hostname",
-    }
+    with_servers = {"labelSelector": _servers(model, beside), "topologyKey": "kubernetes.io/hostname"}
     return present(
         nodeAffinity=node_affinity(model),
-        podAffinity={REQUIRED: [beside]} if where is PullPlacement.WITH_SERVERS else {},
+        podAffinity={REQUIRED: [with_servers]} if where is PullPlacement.WITH_SERVERS else {},
     )
+
+
+def _servers(model: Model, beside: Sequence[str]) -> JSON:
+    if not beside:
+        return {"matchLabels": names.server_labels(model.name)}
+    which = {"key": names.LABEL_MODEL, "operator": "In", "values": sorted(beside)}
+    return {"matchLabels": {names.LABEL_COMPONENT: names.COMPONENT_SERVER}, "matchExpressions": [which]}

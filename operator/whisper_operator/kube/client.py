@@ -22,6 +22,7 @@ _READ_SECONDS = 30
 _OK = range(200, 300)
 _CONFLICT = 409
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 
 
 #: Is told the method and the HTTP status of each call; 0 when there was no answer.
@@ -67,9 +68,10 @@ class KubeClient:
         items: list[JSON] = self._json("GET", kind.path(namespace), query=query)["items"]
         return items
 
-    def create(self, body: JSON, kind: Kind | None = None) -> JSON:
-        """Create an object that must not exist yet."""
-        return self._json("POST", (kind or kind_of(body)).path(body["metadata"]["namespace"]), body=body)
+    def create(self, body: JSON, kind: Kind | None = None, *, dry_run: bool = False) -> JSON:
+        """Create an object that must not exist yet; in a dry run, only ask whether that would be let pass."""
+        path = (kind or kind_of(body)).path(body["metadata"]["namespace"])
+        return self._json("POST", path, query={"dryRun": "All"} if dry_run else {}, body=body)
 
     def apply(self, body: JSON, subresource: str = "") -> JSON:
         """Make the fields of `body` so, taking them over from whoever holds them, and return the whole object.
@@ -80,6 +82,15 @@ class KubeClient:
         path = kind_of(body).path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": names.MANAGER, "force": "true"}
         return self._json("PATCH", path, query=query, body=json.dumps(body), content_type=_APPLY)
+
+    def merge_metadata(self, kind: Kind, namespace: str, name: str, metadata: JSON) -> JSON:
+        """Change parts of an object's metadata, whoever wrote them; with a resourceVersion, only if it is still that.
+
+        https://www.rfc-editor.org/rfc/rfc7396
+        """
+        query = {"fieldManager": names.MANAGER}
+        path = kind.path(namespace, name)
+        return self._json("PATCH", path, query=query, body={"metadata": metadata}, content_type=_MERGE)
 
     def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Delete the object and then, in the background, what it owns; when it is gone already, that is fine too."""

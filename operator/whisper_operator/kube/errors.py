@@ -4,6 +4,7 @@ KubeError
 ├── NotFound      it is not there
 ├── Refused       it will not be accepted, however often it is tried: forbidden, or invalid
 └── Unsettled     it may go well later: a conflict, too many requests, a server error, no connection, an expired token
+    └── NamespaceTerminating   nothing can be made, since the namespace is being deleted
 """
 
 import json
@@ -39,6 +40,10 @@ class Unsettled(KubeError):  # noqa: N818 - named for what it means to us
     """The request may succeed later."""
 
 
+class NamespaceTerminating(Unsettled):
+    """Nothing can be made any more: the namespace is being deleted, and the WhisperModel with it."""
+
+
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 _REFUSED = (400, _FORBIDDEN, 422)
@@ -50,7 +55,9 @@ def error_for(status: int, body: str) -> KubeError:
     message = f"{_sentence(answer)} (HTTP {status})"
     if status == _NOT_FOUND:
         return NotFound(status, message)
-    if status in _REFUSED and not _in_terminating_namespace(answer):
+    if _in_terminating_namespace(answer):
+        return NamespaceTerminating(status, message)
+    if status in _REFUSED:
         return Refused(status, message)
     return Unsettled(status, message)
 
@@ -69,6 +76,6 @@ def _sentence(answer: dict[str, Any]) -> str:
 
 
 def _in_terminating_namespace(answer: dict[str, Any]) -> bool:
-    """Tell whether nothing can be made only because the namespace is being deleted: the WhisperModel soon is, too."""
+    """Tell whether nothing can be made only because the namespace is being deleted."""
     causes = (answer.get("details") or {}).get("causes") or []
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

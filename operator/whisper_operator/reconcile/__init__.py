@@ -9,9 +9,12 @@ jobs          what state a pull Job is in, and how it ended
 pulling       what is to be done about the artifact: the next attempt, waiting, or nothing
 rollout       which artifact the servers get, and which ones have served
 serving       what the servers are up to
+tenants       who else is on a claim, and what they need there
+claim_work    what is at work on a claim: pulls, or one Job that removes artifacts
 applying      carrying out what was decided
 conditions    all that as conditions, and statuses as a whole status
 events        what is worth a Kubernetes Event
 measuring     pulls that have ended, for the metrics
 reconciler    the visit itself
+deletion      the visit to a model that is being deleted and whose artifacts go first
 """

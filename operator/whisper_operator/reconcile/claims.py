@@ -1,5 +1,6 @@
 """What stands in the way of a pull before there is any pod: claims that are missing or cannot be shared."""
 
+from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.reconcile.objects import JSON, dig, each, is_terminating
@@ -43,6 +44,13 @@ def _unusable(claim: JSON) -> Finding | None:
     if dig(claim, "status", "phase") == "Lost":
         return Finding(Reason.CLAIM_PENDING, f"The claim {name} has lost its volume")
     return None
+
+
+def made_for(claim: JSON | None) -> str | None:
+    """Return the WhisperModel that the operator has made the claim for; None for anybody else's."""
+    labels = dig(claim, "metadata", "labels") or {}
+    ours = labels.get(names.LABEL_MANAGED_BY) == names.MANAGER
+    return labels.get(names.LABEL_MODEL) if ours else None
 
 
 def is_pending(claim: JSON | None) -> bool:

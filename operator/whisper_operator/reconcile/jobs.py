@@ -21,6 +21,11 @@ _EXIT_CODE = re.compile(r"exit code (\d+)")
 _STEP_REASONS = {CONVERT: Reason.CONVERTING, PUBLISH: Reason.PUBLISHING}
 
 
+def is_pull(job: JSON) -> bool:
+    """Tell whether the Job is an attempt to pull, and none of those beside it."""
+    return bool(dig(job, "metadata", "labels", names.LABEL_COMPONENT) == names.COMPONENT_PULL)
+
+
 def inputs(job: JSON) -> str:
     """Return the hash of the inputs that the Job pulls."""
     return str(dig(job, "metadata", "labels", names.LABEL_INPUTS))

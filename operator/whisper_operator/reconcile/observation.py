@@ -10,6 +10,7 @@ from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.reconcile import jobs, mounts
 from whisper_operator.reconcile.objects import JSON, controller, dig
+from whisper_operator.reconcile.tenants import Tenant, tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Observed:
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
         server_events: of a server's pod while kubelet prepares it.
         peers: the other WhisperModels of the namespace, read only when a pull may have to be started.
+        tenants: those that are on the same claim, read only then and where others are known to be on it.
     """
 
     model: Model
@@ -36,6 +38,7 @@ class Observed:
     deployment: JSON | None = None
     service: JSON | None = None
     peers: tuple[Model, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
 
     @property
     def pulls(self) -> tuple[JSON, ...]:
@@ -62,6 +65,11 @@ class Observed:
         return [pod for pod in self.pods if dig(pod, "metadata", "labels", names.LABEL_COMPONENT) == component]
 
 
+def is_shared(claim: JSON | None) -> bool:
+    """Tell whether a claim that was made for one WhisperModel is, or was, named by another."""
+    return dig(claim, "metadata", "annotations", names.ANNOTATION_SHARED) is not None
+
+
 def observe(client: KubeClient, model: Model) -> Observed:
     """Read what is there for `model`."""
     mine = names.of_model(model.name)
@@ -69,7 +77,7 @@ def observe(client: KubeClient, model: Model) -> Observed:
     own_jobs = [
         job
         for job in client.list(kinds.JOB, model.namespace, labels=mine)
-        if controller(job) == model.uid and not is_deleted(job)
+        if jobs.is_pull(job) and controller(job) == model.uid and not is_deleted(job)
     ]
     seen = Observed(
         model=model,
@@ -87,9 +95,10 @@ def _look_closer(client: KubeClient, seen: Observed) -> Observed:
     """Read what only some visits need."""
     running = seen.pulls[-1] if seen.pulls and jobs.is_active(seen.pulls[-1]) else None
     may_start = running is None and seen.recorded is None and seen.model.pulls
+    if may_start or (seen.model.spec.cache.claim_name is None and is_shared(seen.claim)):
+        seen = _with_others(client, seen)
     return replace(
         seen,
-        peers=_peers(client, seen.model) if may_start else (),
         events=_pull_events(client, running, seen.job_pods(running)) if running is not None else (),
         server_events=_warnings(client, mounts.waiting_pod(seen.server_pods)),
     )
@@ -111,7 +120,8 @@ def _events(client: KubeClient, about: JSON, which: str) -> tuple[JSON, ...]:
     return tuple(client.list(kinds.EVENT, metadata["namespace"], fields=fields))
 
 
-def _peers(client: KubeClient, model: Model) -> tuple[Model, ...]:
-    others = client.list(kinds.MODEL, model.namespace)
-    parsed = (parse_model(body) for body in others if not is_deleted(body) and body["metadata"]["uid"] != model.uid)
-    return tuple(peer for peer in parsed if not isinstance(peer, InvalidModel))
+def _with_others(client: KubeClient, seen: Observed) -> Observed:
+    everybody = client.list(kinds.MODEL, seen.model.namespace)
+    others = [body for body in everybody if not is_deleted(body) and body["metadata"]["uid"] != seen.model.uid]
+    peers = tuple(peer for peer in map(parse_model, others) if not isinstance(peer, InvalidModel))
+    return replace(seen, peers=peers, tenants=tenants(others, seen.model.claim))

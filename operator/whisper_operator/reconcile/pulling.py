@@ -5,7 +5,7 @@ is in the status. So an operator that was killed goes on where it was.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from whisper_contract.reasons import Reason as LoaderReason
@@ -69,6 +69,12 @@ def decide(seen: Observed, now: datetime, settings: Settings) -> Pulling:
     if jobs.succeeded(latest):
         return _decide_succeeded(seen, latest, now)
     return _next_attempt(seen, latest, jobs.failure(latest, seen.job_pods(latest)), now)
+
+
+def put_off(decision: Pulling) -> Pulling:
+    """Return the decision when the pull could not be started, since artifacts are being removed from the claim."""
+    finding = Finding(Reason.WAITING_FOR_CLEANUP)
+    return replace(decision, phase=Phase.WAITING, finding=finding, attempt=None, start=False, look_again=LOOK_AGAIN)
 
 
 def superseded(seen: Observed) -> tuple[JSON, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import names
-from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_model
+from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_leniently, parse_model
 from whisper_operator.api.names import ModelKey
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Status
@@ -18,16 +18,30 @@ from whisper_operator.kube.errors import KubeError, NotFound, Refused
 from whisper_operator.metrics import Metrics
 from whisper_operator.reconcile import claims, events, mounts, pulling, rollout
 from whisper_operator.reconcile.applying import Changes
+from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.conditions import Situation
+from whisper_operator.reconcile.deletion.farewell import Farewell
+from whisper_operator.reconcile.deletion.leaving import decide as decide_leaving
+from whisper_operator.reconcile.deletion.leaving import observe_leaving, retained
 from whisper_operator.reconcile.measuring import measure_pull
 from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import Observed, observe
 from whisper_operator.reconcile.progress import ProgressReader
 from whisper_operator.reconcile.serving import Serving, hindrance, observe_servers
-from whisper_operator.reconcile.statuses import build_invalid_status, build_paused_status, build_status, build_target
+from whisper_operator.reconcile.statuses import (
+    build_invalid_status,
+    build_leaving_status,
+    build_paused_status,
+    build_status,
+    build_target,
+)
+from whisper_operator.reconcile.tenants import digests_of
 from whisper_operator.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+# Of a deletion that waits: the claim's other users, and servers on their way out, are not all watched.
+_LOOK_AGAIN = timedelta(seconds=5)
 
 
 class Visit(NamedTuple):
@@ -51,7 +65,9 @@ class Reconciler:
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
-        self._changes = Changes(client, settings)
+        work = ClaimWork(client)
+        self._changes = Changes(client, settings, work)
+        self._farewell = Farewell(client, settings, work)
         self._progress = ProgressReader(client)
         self._reporter = socket.gethostname()
 
@@ -70,7 +86,7 @@ class Reconciler:
             self._changes.forget(key)
             self._progress.forget(key)
             self._metrics.forget_model(key)
-            return Visit(exists=body is not None)
+            return Visit(exists=False) if body is None else self._let_go(body)
         model = parse_model(body)
         if isinstance(model, InvalidModel):
             self._write_status(model, body, build_invalid_status(model, self._clock()))
@@ -85,7 +101,9 @@ class Reconciler:
             return Visit(exists=True)
         decision = pulling.decide(seen, now, self._settings)
         given = rollout.decide(seen, decision)
-        outcome = self._changes.carry_out(seen, decision, given.artifact)
+        outcome = self._changes.carry_out(seen, decision, given.artifact, now)
+        if outcome.put_off:
+            decision = pulling.put_off(decision)
         servers = _servers(seen, outcome.deployment)
         situation = Situation(decision, servers, _refusal(outcome.error), given.rejection)
         target = build_target(model, situation, tried=outcome.applied)
@@ -96,6 +114,34 @@ class Reconciler:
         if outcome.error is not None:
             raise outcome.error
         return Visit(exists=True, look_again=_look_again(seen, decision))
+
+    def _let_go(self, body: JSON) -> Visit:
+        """Bring a WhisperModel that is being deleted closer to its end; without our finalizer that is not ours."""
+        if not parse_leniently(body).has_finalizer:
+            return Visit(exists=True)
+        now = self._clock()
+        seen = observe_leaving(self._client, body)
+        ending = decide_leaving(seen, now, timedelta(seconds=self._settings.deletion_timeout_seconds))
+        if not ending.release and self._farewell.is_pointless(seen):
+            self._farewell.release(seen.model)
+            return Visit(exists=True)
+        self._farewell.carry_out(seen, ending, now)
+        if not ending.release:
+            status = build_leaving_status(seen.model, ending.finding, now)
+            # Of a status that could not be read, what there is to remove would be forgotten.
+            if seen.digests <= digests_of(body | {"status": status.to_json()}):
+                self._write_status(seen.model, body, status)
+            return Visit(exists=True, look_again=_LOOK_AGAIN)
+        for note in ending.notes:
+            self._write_event(seen.model, note)
+        self._farewell.release(seen.model)
+        return Visit(exists=True)
+
+    def gone(self, body: JSON) -> None:
+        """Say of a WhisperModel that is gone where its artifacts are, if they are to stay."""
+        note = retained(body)
+        if note is not None:
+            self._write_event(parse_leniently(body), note)
 
     def _write_status(self, model: Model | InvalidModel, body: JSON, status: Status) -> None:
         """Write the status if it changed, and then, not before, tell about it."""
@@ -118,12 +164,15 @@ class Reconciler:
 
     def _tell(self, model: Model | InvalidModel, status: Status) -> None:
         for note in events.notes(model.status, status):
-            _log.info("%s: %s", note.reason, note.text, extra={"model": str(model.key)})
-            body = events.build_event(model.key, model.uid, note, self._reporter, self._clock())
-            try:
-                self._client.create(body, kinds.REPORTED_EVENT)
-            except KubeError as error:  # an event is a courtesy: the status has it all
-                _log.warning("no event could be written: %s", error, extra={"model": str(model.key)})
+            self._write_event(model, note)
+
+    def _write_event(self, model: Model | InvalidModel, note: events.Note) -> None:
+        _log.info("%s: %s", note.reason, note.text, extra={"model": str(model.key)})
+        body = events.build_event(model.key, model.uid, note, self._reporter, self._clock())
+        try:
+            self._client.create(body, kinds.REPORTED_EVENT)
+        except KubeError as error:  # an event is a courtesy: the status has it all
+            _log.warning("no event could be written: %s", error, extra={"model": str(model.key)})
 
 
 def _servers(seen: Observed, deployment: JSON | None) -> Serving | None:

@@ -103,15 +103,24 @@ def build_paused_status(model: Model, serving: Serving | None, now: datetime) ->
 def build_invalid_status(model: InvalidModel, now: datetime) -> Status:
     """Return the status of a model whose spec cannot be read: what ran for it goes on, and stays in the status."""
     finding = Finding(LoaderReason.SPEC_INVALID, model.error)
-    available = model.status.condition(kinds.AVAILABLE)
+    return _halted_status(model, finding, now, progressing=False)
+
+
+def build_leaving_status(model: Model, finding: Finding, now: datetime) -> Status:
+    """Return the status of a model that is being deleted: `finding` says what that waits for."""
+    return _halted_status(model, finding, now, progressing=True)
+
+
+def _halted_status(model: Model | InvalidModel, finding: Finding, now: datetime, *, progressing: bool) -> Status:
+    before = model.status
+    available = before.condition(kinds.AVAILABLE)
     wanted = {
         kinds.ARTIFACT_READY: (False, finding),
         kinds.AVAILABLE: (available is not None and available.status == "True", finding),
-        kinds.PROGRESSING: (False, finding),
-        kinds.DEGRADED: (True, finding),
+        kinds.PROGRESSING: (progressing, finding),
+        kinds.DEGRADED: (not progressing, finding),
         kinds.READY: (False, finding),
     }
-    before = model.status
     return Status(
         observed_generation=model.generation,
         conditions=as_conditions(wanted, before, model.generation, now),
