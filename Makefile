@@ -89,11 +89,12 @@ soak: setup ## Load a server with all kinds of calls and watch its memory (MINUT
 images: setup ## Build the three images without a container engine, and print where their archives are (root)
 	@$(BIN)/python -m tests.cluster.images
 
-manifests: setup ## Copy the resource into the chart, and write the golden files and the table of settings anew
+manifests: setup ## Copy the resource into the chart, and write the golden files and the generated docs anew
 	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
 	@$(BIN)/python -m tests.support.chart
 	@$(BIN)/python -m tests.support.objects
 	@$(BIN)/python -m tests.support.settings_table
+	@$(BIN)/python -m tests.support.reference
 
 proto: setup ## Write the stubs of our own protocol anew
 	@$(BIN)/python -m tests.support.stubs

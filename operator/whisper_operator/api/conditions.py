@@ -2,15 +2,18 @@
 
 from typing import Final
 
-#: The artifact that the spec asks for is published.
 ARTIFACT_READY: Final = "ArtifactReady"
-#: Some revision has a ready pod.
 AVAILABLE: Final = "Available"
-#: The operator, or what it started, is at work.
 PROGRESSING: Final = "Progressing"
-#: A person is needed.
 DEGRADED: Final = "Degraded"
-#: The status is about the spec as it is, and all replicas serve the spec's artifact.
 READY: Final = "Ready"
 
-ALL: Final = (ARTIFACT_READY, AVAILABLE, PROGRESSING, DEGRADED, READY)
+#: What each says when it is True.
+MEANINGS: Final = {
+    ARTIFACT_READY: "The artifact that the spec asks for is published.",
+    AVAILABLE: "Some revision has a ready server.",
+    PROGRESSING: "The operator, or what it started, is at work.",
+    DEGRADED: "A person is needed.",
+    READY: "The status is about the spec as it is, and all replicas serve the artifact that it asks for.",
+}
+ALL: Final = tuple(MEANINGS)
