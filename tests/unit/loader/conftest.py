@@ -11,6 +11,8 @@ from tests.support.hub import Hub
 from tests.support.loader import Job
 from tests.support.models import SPEECH_MODEL, published_artifact
 from tests.support.s3 import S3Server
+from tests.support.tls import Authority
+from tests.support.web import Web
 
 __all__ = ["published_artifact"]
 
@@ -49,3 +51,22 @@ def s3() -> Iterator[S3Server]:
 def hub() -> Iterator[Hub]:
     with Hub.start() as hub:
         yield hub
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web.start() as web:
+        yield web
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is asked in this process: the machine may have some."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)

@@ -1,11 +1,10 @@
 """The HTTP client: whom it trusts, where redirects lead it, and what it tells to whom."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.fetching import failure, fetch
+from tests.support.fetching import AUTHORIZATION, failure, fetch
 from tests.support.tls import Authority
 from tests.support.web import Page, Refusal, Web
 from whisper_contract.reasons import Reason
@@ -13,26 +12,7 @@ from whisper_loader.access import Access
 from whisper_loader.errors import LoaderError
 from whisper_loader.http.client import MAX_REDIRECTS, Client
 
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-AUTHORIZATION = {"Authorization": "Bearer hunter2", "Private-Token": "hunter2", "Range": "bytes=0-1"}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web.start() as web:
-        yield web
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused_with_what_would_help(authority: Authority) -> None:

@@ -1,6 +1,5 @@
 """The HTTP client and what servers say that is no answer: broken protocols, junk in headers, silence."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -19,20 +18,7 @@ from whisper_loader.http.errors import parse_retry_after
 from whisper_loader.http.ranges import parse_content_range, parse_length
 from whisper_loader.sources.web.version import parse_version
 
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web.start() as web:
-        yield web
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 
 @pytest.mark.parametrize(

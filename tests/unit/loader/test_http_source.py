@@ -1,6 +1,5 @@
 """A URL as a source: what is read, what it is called, each way in which it fails, and that it tells no secret."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +22,6 @@ from whisper_loader.sources.web import source as web_source
 CONTENT = bytes(range(256)) * 40
 SECRETS = ("hunter2", "s3cr3t")
 SIGNED = "?X-Amz-Credential=s3cr3t&X-Amz-Signature=hunter2"
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web.start() as web:
-        yield web
 
 
 @pytest.fixture

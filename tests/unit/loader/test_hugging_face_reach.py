@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -27,11 +26,6 @@ WEIGHTS = FILES["model.safetensors"]
 @pytest.fixture(autouse=True)
 def repository(hub: Hub) -> None:
     hub.add("org/whisper", FILES)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """What Jobs beside the pull do: give space back, and ask a source what it holds now."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.loader import Job
 from tests.support.stores import make_older, prepare, published
@@ -11,12 +8,6 @@ from tests.support.web import Page, Web
 from whisper_contract.reasons import EXIT_USAGE, FAILURES, Reason
 
 HOURS = 3600.0
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web.start() as web:
-        yield web
 
 
 def left(store: Path) -> set[str]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from whisper_contract.reasons import Reason
 
 URI = "oci://registry.example/speech/tiny:1"
 MANIFESTS = "/v2/speech/tiny/manifests"
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web.start() as web:
-        yield web
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What answers in S3's place, or speaks its protocol in part only: noticed, and never taken for the object."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -21,12 +20,6 @@ PATH = "/models/small.tar"
 OBJECT = S3Source("models", "small.tar")
 PREFIX = S3Source("models", "folder/")
 HTML = {"Content-Type": "text/html"}
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web.start() as web:
-        yield web
 
 
 @pytest.fixture(autouse=True)

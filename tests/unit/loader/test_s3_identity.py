@@ -29,11 +29,6 @@ def identity(s3: S3Server) -> Identity:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def sts(identity: Identity, authority: Authority) -> Iterator[Identity]:
     with identity.start(authority.server("127.0.0.1")) as running:
         yield running
