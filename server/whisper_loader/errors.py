@@ -13,6 +13,8 @@ from whisper_contract.reasons import FAILURES, Failure, Reason
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+# A file where the store has a folder, a folder where it has a file, a link that leads in a circle or nowhere.
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP})
 # A file handle that the server forgot, a disk that can't be read, a mount whose other end is gone.
 _BROKEN = frozenset(
     {errno.ESTALE, errno.EIO, errno.EREMOTEIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENXIO}
@@ -72,6 +74,10 @@ def store_errors(store: Path) -> Iterator[None]:
         if error.errno in _NOT_WRITABLE:
             where = error.filename or store
             raise LoaderError(Reason.CLAIM_NOT_WRITABLE, f"may not write to {where}: {error.strerror}") from error
+        if error.errno in _IN_THE_WAY:
+            where = error.filename2 or error.filename or store
+            message = f"something that is not the store's lies in the way of {where}: {error.strerror}; move it away"
+            raise LoaderError(Reason.CLAIM_NOT_WRITABLE, message) from error
         if error.errno in _BROKEN:
             raise LoaderError(Reason.VOLUME_FAILED, f"the volume at {store} fails: {error.strerror}") from error
         raise

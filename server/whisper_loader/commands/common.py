@@ -125,7 +125,7 @@ def access_from(arguments: argparse.Namespace, deadline: Deadline) -> Access:
 
 def deadline_from(arguments: argparse.Namespace) -> Deadline:
     """Return the deadline that --timeout sets; LoaderError SpecInvalid for one that is over before it begins."""
-    if arguments.timeout is not None and arguments.timeout <= 0:
+    if arguments.timeout is not None and not arguments.timeout > 0:  # nan is not either
         raise LoaderError(Reason.SPEC_INVALID, "--timeout must be more than 0 seconds")
     return Deadline(arguments.timeout)
 

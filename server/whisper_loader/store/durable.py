@@ -69,11 +69,18 @@ def fsync_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder below one that is there, so that a power cut does not take it away again."""
+    """Make a folder below one that is there, so that a power cut does not take it away again.
+
+    Raises:
+        FileExistsError: when something else lies there.
+        OSError: any other, of the volume.
+    """
     try:
         path.mkdir()
     except FileExistsError:
-        return
+        if path.is_dir():
+            return
+        raise
     fsync_folder(path.parent)
 
 

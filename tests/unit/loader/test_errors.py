@@ -47,8 +47,8 @@ def test_what_a_message_quotes_stays_one_short_line_that_no_terminal_obeys() -> 
 
 
 def test_other_errors_of_the_system_stay_what_they_are() -> None:
-    with pytest.raises(OSError, match="Is a directory"), store_errors(STORE):
-        raise OSError(errno.EISDIR, "Is a directory")
+    with pytest.raises(OSError, match="Bad file descriptor"), store_errors(STORE):
+        raise OSError(errno.EBADF, "Bad file descriptor")
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,7 @@ def test_a_path_that_is_not_there_fails_the_pull(job: Job, tmp_path: Path) -> No
         (SPEECH_MODEL, "--sha256", "abc"),
         (SPEECH_MODEL, "--sha256", "0" * 64),
         (SPEECH_MODEL, "--timeout", "0"),
+        (SPEECH_MODEL, "--timeout", "nan"),
         ("s3://models/x.tar", "--endpoint", "ftp://host"),
         ("s3://models/x.tar", "--endpoint", "http://key:secret@host"),
         ("hf://org/name", "--endpoint", "http://host:99999"),

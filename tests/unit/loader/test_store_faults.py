@@ -69,6 +69,17 @@ def test_an_archive_needs_no_room_beside_its_files(job: Job, archives: Archives)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("folder", ["artifacts", "sources", "staging"])
+@pytest.mark.parametrize("what", ["a file", "a link to nowhere"])
+def test_what_lies_where_the_store_has_a_folder_is_named(what: str, folder: str, store: Path) -> None:
+    if what == "a file":
+        (store / folder).touch()
+    else:
+        (store / folder).symlink_to(store / "nowhere")
+    said = fails(whisper_model("pull", SPEECH_MODEL, "--store", store), Reason.CLAIM_NOT_WRITABLE)
+    assert f"lies in the way of {store}/{folder}" in said
+
+
 def test_a_volume_that_becomes_full_at_the_last_moment_is_told_too(store: Path) -> None:
     """Network file systems promise the space for a write only when it is flushed."""
     for error in ("ENOSPC", "EDQUOT"):
