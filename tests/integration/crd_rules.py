@@ -53,6 +53,11 @@ def volume(path: str) -> Spec:
     return {"source": {"volume": {"claimName": "models", "path": path}}}
 
 
+def baked(image: str | None = "whisper-server-mine:1", **fields: Any) -> Spec:
+    server = {"server": {"image": image}} if image else {}
+    return {"source": {"baked": {"path": "/model"}}, **server, **fields}
+
+
 def server(**fields: Any) -> Spec:
     return minimal() | {"server": fields}
 
@@ -66,7 +71,7 @@ TOKENS_IN_THE_CLEAR = (
     "tokens could be read on the way without TLS, so set tls, or auth.allowWithoutTLS behind something that speaks it"
 )
 NEAR = {"topologyKey": "topology.kubernetes.io/zone"}
-ONE_SOURCE = "a source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume"
+ONE_SOURCE = "a source has exactly one of baked, gcs, googleDrive, http, huggingFace, oci, s3 and volume"
 NO_GPU_RESOURCES = "GPUs are asked for by gpu.count and gpu.resourceName, not in resources"
 RELATIVE_PATH = "the path is relative to the claim's root, with no leading / and no '..'"
 OWN_LABELS = "labels of app.kubernetes.io/ and stt.whisper-operator.io/ are the operator's own"
@@ -87,6 +92,13 @@ ONE_FILE_OCI = (
     "sha256 is of one file; a path inside an image holds many, so leave sha256 out (a reference @sha256:… is checked)"
 )
 ONE_FILE_S3 = "sha256 is of one file; an s3 key that ends in / names many, so leave sha256 out or name an archive"
+
+BAKED_IMAGE = "a baked model is inside the servers' image, so name that image in server.image"
+BAKED_AS_IT_IS = "a baked model is served as the image has it, so leave sha256, conversion and pin out"
+BAKED_WITHOUT_VOLUME = (
+    "a baked model needs no volume, so leave claimName, storageClassName, size and accessModes out of cache"
+)
+BAKED_WITHOUT_PULL = "a baked model is not pulled, so leave pull out"
 
 TWINS = [
     Twins("one source, not none", ONE_SOURCE, minimal(), {"source": {}}),
@@ -174,6 +186,38 @@ TWINS = [
             minimal() | {"cache": {"claimName": "models", field: value}},
         )
         for field, value in [("storageClassName", "shared"), ("size", "5Gi"), ("accessModes", ["ReadWriteOnce"])]
+    ),
+    Twins("a baked model in an image that is named", BAKED_IMAGE, baked(), baked(None)),
+    *(
+        Twins(f"a baked model without {field}", BAKED_AS_IT_IS, minimal() | {field: value}, baked() | {field: value})
+        for field, value in [("sha256", HASH), ("conversion", {"quantization": "int8"}), ("pin", f"sha256:{HASH}")]
+    ),
+    *(
+        Twins(
+            f"a baked model without a volume's {field}",
+            BAKED_WITHOUT_VOLUME,
+            baked(cache={"keepRevisions": 3}),
+            baked(cache={field: value}),
+        )
+        for field, value in [
+            ("claimName", "models"),
+            ("storageClassName", "shared"),
+            ("size", "5Gi"),
+            ("accessModes", ["ReadWriteOnce"]),
+        ]
+    ),
+    *(
+        Twins(
+            f"a baked model without {field} of a pull", BAKED_WITHOUT_PULL, baked(pull={}), baked(pull={field: value})
+        )
+        for field, value in [
+            ("resources", {"limits": {"memory": "1Gi"}}),
+            ("nodeSelector", {"zone": "a"}),
+            ("tolerations", [{"key": "a"}]),
+            ("proxy", {"noProxy": "a"}),
+            ("caBundleRef", {"name": "authorities"}),
+            ("serviceAccountName", "puller"),
+        ]
     ),
     Twins(
         "a size of something",

@@ -29,6 +29,7 @@ COUNTS = [
 
 # By path: a good value, then bad ones. {} is any key of a map, [] any item of a list.
 FIELDS: dict[str, tuple[Any, list[Any]]] = {
+    "source.baked.path": ("/opt/my model", ["model", "", "/a\nb"]),
     "source.huggingFace.repo": ("openai/whisper-tiny", ["openai/", "a/b/c", "https://hub/a", ""]),
     "source.huggingFace.revision": ("refs/pr/12", ["-x", "a b"]),
     "source.huggingFace.endpoint": (ADDRESS, NO_ADDRESSES),

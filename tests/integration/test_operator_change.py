@@ -37,7 +37,7 @@ def test_an_artifact_is_the_last_that_served_only_when_all_servers_are_ready_wit
     assert status["artifact"]["digest"] == DIGEST
     assert status["target"]["artifact"]["path"] == "artifacts/" + "b" * 64
     assert kept(world) == [DIGEST]
-    world.serve()
+    world.serve(digest=OTHER_DIGEST)
     assert world.status()["artifact"]["digest"] == OTHER_DIGEST
     assert kept(world) == [OTHER_DIGEST, DIGEST]
 
@@ -45,7 +45,7 @@ def test_an_artifact_is_the_last_that_served_only_when_all_servers_are_ready_wit
 def test_no_more_is_kept_than_was_asked_for(world: World) -> None:
     before = world.bring_up(cache={"keepRevisions": 1})
     publish_another(world, before, cache={"keepRevisions": 1})
-    world.serve()
+    world.serve(digest=OTHER_DIGEST)
     assert kept(world) == [OTHER_DIGEST]
 
 
@@ -56,7 +56,7 @@ def test_when_the_spec_changes_during_a_rollout_the_last_that_served_comes_back(
     world.until("the last that served is back", lambda: served(world) == DIGEST)
     world.publish(pull, THIRD_DIGEST)
     world.until("the third is rolled out", lambda: served(world) == THIRD_DIGEST)
-    world.serve()
+    world.serve(digest=THIRD_DIGEST)
     assert kept(world) == [THIRD_DIGEST, DIGEST]
 
 
@@ -106,7 +106,7 @@ def test_what_was_rejected_is_tried_again_when_a_person_asks(world: World) -> No
     reject_another(world)
     world.kubectl("annotate", "wm", "m", "stt.whisper-operator.io/retry=1")
     world.until("it is tried again", lambda: served(world) == OTHER_DIGEST)
-    world.serve()
+    world.serve(digest=OTHER_DIGEST)
     assert kept(world) == [OTHER_DIGEST, DIGEST]
     world.until_condition("Degraded", "False", "ServersReady")
 
@@ -116,16 +116,16 @@ def test_only_the_artifact_goes_back_and_another_model_is_tried_as_ever(world: W
     world.apply(sha256="c" * 64, server={**QUICK, "env": [{"name": "A", "value": "1"}]})
     world.publish(world.until_job(instead_of=rejected), THIRD_DIGEST)
     world.until("the third is rolled out", lambda: served(world) == THIRD_DIGEST)
-    world.serve()
+    world.serve(digest=THIRD_DIGEST)
     assert kept(world) == [THIRD_DIGEST, DIGEST]
 
 
 def test_a_pinned_artifact_serves_whatever_the_source_holds(world: World) -> None:
     before = publish_another(world, world.bring_up())
-    world.serve()
+    world.serve(digest=OTHER_DIGEST)
     world.apply(sha256="b" * 64, pin=DIGEST)
     world.until("the first is back", lambda: served(world) == DIGEST)
-    world.serve()
+    world.serve(digest=DIGEST)
     ready = world.until_condition("ArtifactReady", "True", "Pinned")
     assert f"The artifact {DIGEST} is pinned, and nothing is pulled" in ready["message"]
     assert kept(world) == [DIGEST, OTHER_DIGEST]
@@ -137,7 +137,7 @@ def test_a_pinned_artifact_serves_whatever_the_source_holds(world: World) -> Non
     world.apply(sha256="c" * 64)
     world.publish(world.until_job(instead_of=before), THIRD_DIGEST)
     world.until("the source is followed again", lambda: served(world) == THIRD_DIGEST)
-    world.serve()
+    world.serve(digest=THIRD_DIGEST)
     assert kept(world) == [THIRD_DIGEST, DIGEST]
 
 
@@ -185,6 +185,43 @@ def test_a_model_that_is_paused_from_the_start_makes_nothing_and_can_go(world: W
     assert not world.jobs()
     assert not world.exists("pvc", "m-models")
     world.kubectl("delete", "wm", "m", "--timeout=60s")
+
+
+BAKED: JSON = {"source": {"baked": {"path": "/model"}}, "server": {"image": "whisper-server-mine:1", **QUICK}}
+
+
+def test_a_model_inside_the_servers_image_is_served_without_a_claim_or_a_pull(world: World) -> None:
+    world.apply(**BAKED)
+    world.until("a server is there", lambda: bool(world.server_pods()))
+    world.serve()
+    pod = world.server_pods()[0]["spec"]
+    assert pod["containers"][0]["args"][:2] == ["--model", "/model"]
+    assert not [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    status = world.status()
+    assert (status["sourceURI"], status["artifact"]) == ("file:///model", {"path": "/model"})
+    assert world.until_condition("ArtifactReady", "True", "Published")
+    assert not world.jobs()
+    assert not world.select("pvc")
+
+
+def test_an_image_that_holds_no_model_is_told(world: World) -> None:
+    world.apply(**BAKED)
+    world.until("a server is there", lambda: bool(world.server_pods()))
+    world.crash(world.server_pods()[0], 75, "ArtifactMissing", "/model is not there")
+    degraded = world.until_condition("Degraded", "True", "ArtifactMissing")
+    assert "holds no model at /model. Correct source.baked.path" in degraded["message"]
+
+
+def test_from_an_image_that_does_not_serve_the_model_on_the_volume_comes_back(world: World) -> None:
+    world.bring_up(server=QUICK)
+    world.apply(**BAKED)
+    world.until("the image is rolled out", lambda: served(world) == "/model")
+    world.until("its pull is of no use", lambda: not world.jobs())
+    world.until("it is rejected", lambda: world.status()["target"]["state"] == "Rejected")
+    world.until("the last that served is back", lambda: served(world) == DIGEST)
+    mounts = world.get("deployment", "m-server")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "models", "persistentVolumeClaim": {"claimName": "m-models"}} in mounts
+    assert world.condition("Available")["status"] == "True"
 
 
 def test_an_upgrade_of_the_operator_neither_pulls_nor_rolls_out(world: World, operator: OperatorProcess) -> None:

@@ -253,8 +253,11 @@ class World:
         ]
         self.set_status(pod, phase="Running", conditions=conditions, containerStatuses=[server])
 
-    def serve(self, name: str = "m", replicas: int = 1) -> None:
-        """Let all servers become ready, those too that a rollout makes only when others are."""
+    def serve(self, name: str = "m", replicas: int = 1, digest: str | None = None) -> None:
+        """Let all servers become ready, those too that a rollout makes only when others are.
+
+        With `digest`, until it is this artifact that has served: what the status says may be of before a rollout.
+        """
 
         def all_ready() -> bool:
             for pod in self.server_pods(name):
@@ -263,7 +266,9 @@ class World:
                 ):
                     self.make_ready(pod)
             ready = self.condition("Ready", name)
-            return ready.get("status") == "True" and self.status(name).get("ready") == f"{replicas}/{replicas}"
+            status = self.status(name)
+            serves = digest is None or status["artifact"].get("digest") == digest
+            return ready.get("status") == "True" and status.get("ready") == f"{replicas}/{replicas}" and serves
 
         self.until(f"{name} is ready", all_ready)
 

@@ -63,13 +63,14 @@ def case_model(case: str) -> Model:
 
 def made_for(model: Model) -> list[JSON]:
     """All that is made for a model, its Job placed as its access modes ask for."""
+    baked = model.spec.source.baked
     alone = "ReadWriteMany" not in model.spec.cache.access_modes
     where = PullPlacement.WITH_SERVERS if alone else PullPlacement.ANYWHERE
     made = (
         build_claim(model),
-        build_job(model, SETTINGS, 1, where),
-        build_gc_job(model, SETTINGS, REMOVAL, where, []),
-        build_deployment(model, SETTINGS, ARTIFACT),
+        build_job(model, SETTINGS, 1, where) if model.pulls else None,
+        build_gc_job(model, SETTINGS, REMOVAL, where, []) if model.pulls else None,
+        build_deployment(model, SETTINGS, Artifact(path=baked.path) if baked else ARTIFACT),
         build_service(model),
     )
     return [one for one in made if one is not None]

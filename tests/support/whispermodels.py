@@ -61,6 +61,8 @@ def minimal() -> Spec:
 def spec_with(path: str, value: Any) -> Spec:
     """The smallest spec that holds `value` at `path`, such as server.tolerations[].key; {} is any key of a map."""
     spec: Spec = {} if path.startswith("source.") else minimal()
+    if path.startswith("source.baked."):
+        spec["server"] = {"image": "whisper-server-mine:1"}
     _put(spec, path.split("."), value, at="")
     return spec
 

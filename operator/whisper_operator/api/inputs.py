@@ -7,7 +7,19 @@ from urllib.parse import quote
 
 from whisper_contract import uris
 from whisper_contract.store import VOLUMES_MOUNT
-from whisper_operator.api.spec import GCS, HTTP, OCI, S3, GoogleDrive, HuggingFace, Source, Spec, SpecError, Volume
+from whisper_operator.api.spec import (
+    GCS,
+    HTTP,
+    OCI,
+    S3,
+    Baked,
+    GoogleDrive,
+    HuggingFace,
+    Source,
+    Spec,
+    SpecError,
+    Volume,
+)
 
 #: Hex digits kept of the hash: enough to be unique, few enough for a label's value.
 HASH_LENGTH = 32
@@ -49,6 +61,8 @@ def _source(source: Source) -> uris.Source:
             found = _parse("oci.reference", f"oci://{oci.reference}{path}")
         case Source(volume=Volume() as volume):
             found = uris.FileSource(PurePosixPath(volume_mount(volume.claim_name), volume.path))
+        case Source(baked=Baked() as baked):
+            found = uris.FileSource(PurePosixPath(baked.path))
         case _:
             raise SpecError("spec.source is empty")
     return found

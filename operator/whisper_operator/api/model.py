@@ -52,7 +52,7 @@ class Model:
     @property
     def pulls(self) -> bool:
         """Whether the source is pulled at all."""
-        return self.spec.pin is None and not self.spec.paused
+        return self.spec.source.baked is None and self.spec.pin is None and not self.spec.paused
 
     @property
     def intent(self) -> str:

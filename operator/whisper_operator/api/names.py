@@ -30,7 +30,7 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 ANNOTATION_POD = f"{GROUP}/pod"
 #: On a claim that was made for a WhisperModel: another one names it, or did.
 ANNOTATION_SHARED = f"{GROUP}/shared"
-#: On server pods: the digest of the artifact that they serve.
+#: On server pods: the key of the artifact that they serve.
 ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
 
 COMPONENT_SERVER = "server"

@@ -74,9 +74,14 @@ class Volume(_Part, frozen=True):
     path: str = ""
 
 
+class Baked(_Part, frozen=True):
+    path: str
+
+
 class Source(_Part, frozen=True):
     """Where the model comes from: exactly one field is set, which the schema sees to."""
 
+    baked: Baked | None = None
     gcs: GCS | None = None
     google_drive: GoogleDrive | None = None
     http: HTTP | None = None
@@ -318,7 +323,7 @@ def parse_spec(spec: Any) -> Spec:
     except msgspec.ValidationError as error:
         raise SpecError(str(error).replace("$.", "spec.")) from error
     if sum(part is not None for part in msgspec.structs.asdict(parsed.source).values()) != 1:
-        raise SpecError("spec.source has exactly one of gcs, googleDrive, http, huggingFace, oci, s3 and volume")
+        raise SpecError("spec.source has exactly one of baked, gcs, googleDrive, http, huggingFace, oci, s3 and volume")
     return parsed
 
 

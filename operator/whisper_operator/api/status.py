@@ -40,7 +40,7 @@ class Endpoints(_Part, frozen=True):
 
 
 class Artifact(_Part, frozen=True):
-    """A published artifact.
+    """A published artifact, or a model inside the servers' image, of which no more than its path is known.
 
     Attributes:
         digest: ``sha256:<hex>``.
@@ -49,16 +49,31 @@ class Artifact(_Part, frozen=True):
         format: what the source held: ctranslate2 or transformers.
         quantization: of the published model.
         size_bytes: of its files in all.
-        path: its directory, relative to the root of the claim.
+        path: its directory, relative to the root of the claim; absolute inside an image.
     """
 
-    digest: str
-    short_digest: str
     path: str
+    digest: str | None = None
+    short_digest: str | None = None
     source: str | None = None
     format: str | None = None
     quantization: str | None = None
     size_bytes: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+        return self.digest or self.path
+
+    @property
+    def name(self) -> str:
+        """What people are told it by."""
+        return self.short_digest or self.path
+
+    @property
+    def is_baked(self) -> bool:
+        """Whether it is inside the servers' image, and on no volume."""
+        return self.digest is None
 
     @classmethod
     def from_message(cls, message: TerminationMessage) -> "Artifact":

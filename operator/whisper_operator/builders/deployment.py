@@ -49,11 +49,11 @@ def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
     return {
         "metadata": {
             "labels": {**server.pod_labels, **names.labels(model.name, names.COMPONENT_SERVER)},
-            "annotations": {**server.pod_annotations, names.ANNOTATION_ARTIFACT: artifact.digest},
+            "annotations": {**server.pod_annotations, names.ANNOTATION_ARTIFACT: artifact.key},
         },
         "spec": present(
             containers=[_container(model, settings, artifact)],
-            volumes=_volumes(model),
+            volumes=_volumes(model, artifact),
             securityContext=pods.pod_security(model),
             automountServiceAccountToken=False,
             enableServiceLinks=False,
@@ -83,7 +83,7 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
         ports=[_port("grpc", names.GRPC_PORT), _port("http", names.HTTP_PORT), _port("probe", names.PROBE_PORT)],
         resources=pods.resources(server.resources, _RESOURCES, _gpus(server)),
         securityContext=pods.container_security(),
-        volumeMounts=[*pods.mounts(store_read_only=True), *(files.mount for files in server_files(server))],
+        volumeMounts=_mounts(server, artifact),
         startupProbe=_probe(
             "/health/startup",
             periodSeconds=rollout.STARTUP_PERIOD_SECONDS,
@@ -94,11 +94,17 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
     )
 
 
-def _volumes(model: Model) -> list[JSON]:
+def _mounts(server: Server, artifact: Artifact) -> list[JSON]:
+    store = [] if artifact.is_baked else [pods.store_mount(read_only=True)]
+    return [*store, pods.temporary_mount(), *(files.mount for files in server_files(server))]
+
+
+def _volumes(model: Model, artifact: Artifact) -> list[JSON]:
     files = (files.volume_body for files in server_files(model.spec.server))
     asked = model.spec.server.options.max_spool_bytes
     spool = _SPOOL_MIB if asked is None else math.ceil(asked / _MIB)
-    return [pods.store_volume(model), pods.temporary_volume(f"{spool + _BESIDE_SPOOL_MIB}Mi"), *files]
+    store = [] if artifact.is_baked else [pods.store_volume(model)]
+    return [*store, pods.temporary_volume(f"{spool + _BESIDE_SPOOL_MIB}Mi"), *files]
 
 
 def _gpus(server: Server) -> dict[str, str]:

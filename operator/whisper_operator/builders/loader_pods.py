@@ -59,20 +59,15 @@ def container(model: Model, settings: Settings, step: str, arguments: list[str],
         "name": step,
         "image": settings.loader_image,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": ["job", step, *map(literal, arguments)],
+        "args": ["job", step, *map(pods.literal, arguments)],
         "env": [
             _downward(JOB_UID_VARIABLE, "metadata.labels['batch.kubernetes.io/controller-uid']"),
             _downward(POD_UID_VARIABLE, "metadata.uid"),
         ],
         "resources": pods.resources(model.spec.pull.resources, default),
         "securityContext": pods.container_security(),
-        "volumeMounts": pods.mounts(store_read_only=False),
+        "volumeMounts": [pods.store_mount(read_only=False), pods.temporary_mount()],
     }
-
-
-def literal(text: str) -> str:
-    """Keep kubelet from reading $(…) and $$ in an argument or a variable's value as more than text."""
-    return text.replace("$", "$$")
 
 
 def flags(**values: str | None) -> list[str]:

@@ -58,10 +58,19 @@ def temporary_volume(size: str) -> JSON:
     return {"name": TEMPORARY_VOLUME, "emptyDir": {"sizeLimit": size}}
 
 
-def mounts(*, store_read_only: bool) -> list[JSON]:
-    """Return where every container sees the store and /tmp."""
-    store = {"name": STORE_VOLUME, "mountPath": str(STORE_MOUNT)} | present(readOnly=store_read_only or None)
-    return [store, {"name": TEMPORARY_VOLUME, "mountPath": "/tmp"}]  # noqa: S108 - a mount point in a pod of ours alone
+def store_mount(*, read_only: bool) -> JSON:
+    """Return where every container sees the artifacts."""
+    return {"name": STORE_VOLUME, "mountPath": str(STORE_MOUNT)} | present(readOnly=read_only or None)
+
+
+def temporary_mount() -> JSON:
+    """Return where every container sees /tmp."""
+    return {"name": TEMPORARY_VOLUME, "mountPath": "/tmp"}  # noqa: S108 - a mount point in a pod of ours alone
+
+
+def literal(text: str) -> str:
+    """Keep kubelet from reading $(…) and $$ in an argument or a variable's value as more than text."""
+    return text.replace("$", "$$")
 
 
 def pull_secrets(names: list[str]) -> list[JSON]:

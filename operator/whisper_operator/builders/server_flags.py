@@ -9,7 +9,7 @@ from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Options, Server
 from whisper_operator.api.status import Artifact
-from whisper_operator.builders import rollout
+from whisper_operator.builders import pods, rollout
 from whisper_operator.builders.server_files import server_files
 
 
@@ -17,7 +17,7 @@ def server_flags(model: Model, artifact: Artifact) -> list[str]:
     """Return the arguments of a server of `artifact`."""
     server = model.spec.server
     return [
-        *("--model", str(PurePosixPath(STORE_MOUNT, artifact.path))),
+        *("--model", pods.literal(str(PurePosixPath(STORE_MOUNT, artifact.path)))),
         *("--model-name", ",".join(server.model_names or (model.name,))),
         *("--device", server.device_in_use.value),
         *(("--compute-type", ",".join(server.compute_type)) if server.compute_type else ()),

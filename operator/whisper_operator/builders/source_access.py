@@ -7,7 +7,7 @@ from whisper_operator.api.inputs import volume_mount
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Proxy
 from whisper_operator.builders import pods
-from whisper_operator.builders.loader_pods import flags, literal
+from whisper_operator.builders.loader_pods import flags
 from whisper_operator.builders.metadata import JSON
 
 SECRET_VOLUME = "source-secret"  # noqa: S105 - the name of a volume
@@ -32,7 +32,7 @@ def source_flags(model: Model, timeout_seconds: int) -> list[str]:
 def proxy_variables(proxy: Proxy) -> list[JSON]:
     """Return the variables that name proxies; in capitals and not, since programs read the one or the other."""
     values = {"HTTP_PROXY": proxy.http_proxy, "HTTPS_PROXY": proxy.https_proxy, "NO_PROXY": proxy.no_proxy}
-    given = {name: literal(value) for name, value in values.items() if value}
+    given = {name: pods.literal(value) for name, value in values.items() if value}
     return [{"name": case, "value": value} for name, value in given.items() for case in (name, name.lower())]
 
 

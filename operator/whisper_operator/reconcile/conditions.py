@@ -67,7 +67,7 @@ class Situation:
         artifact = self.pulling.artifact
         if self.refusal is not None or self.pulling.phase is not Phase.PUBLISHED or artifact is None:
             return False
-        return self.serving is not None and self.serving.settled and self.serving.digest == artifact.digest
+        return self.serving is not None and self.serving.settled and self.serving.key == artifact.key
 
 
 def conditions(situation: Situation) -> dict[str, tuple[bool, Finding]]:
@@ -109,7 +109,9 @@ def _serves_as_asked(model: Model, serving: Serving | None) -> bool:
     target = model.status.target
     if target is None or target.state is not Phase.PUBLISHED or target.tried != model.intent:
         return False
-    return serving is not None and serving.settled and serving.digest == target.digest
+    if serving is None or target.artifact is None:
+        return False
+    return serving.settled and serving.key == target.artifact.key
 
 
 def _available(serving: Serving | None, otherwise: Finding) -> tuple[bool, Finding]:

@@ -164,9 +164,9 @@ def running_step(job_pods: Sequence[JSON]) -> tuple[str, str] | None:
     return next(((pod, step) for pod, step in steps if step is not None), None)
 
 
-def artifact_missing_since(server_pods: Sequence[JSON], digest: str) -> datetime | None:
-    """Return when a server that should serve `digest`, and does not, last found it missing from the volume."""
-    serving = [pod for pod in server_pods if served(pod) == digest and not is_terminating(pod)]
+def artifact_missing_since(server_pods: Sequence[JSON], artifact: Artifact) -> datetime | None:
+    """Return when a server that should serve `artifact`, and does not, last found it missing."""
+    serving = [pod for pod in server_pods if served(pod) == artifact.key and not is_terminating(pod)]
     ends = (ending for pod in serving if condition(pod, "Ready") is None for ending in pods.endings(pod))
     return latest(
         ending.finished
@@ -176,6 +176,6 @@ def artifact_missing_since(server_pods: Sequence[JSON], digest: str) -> datetime
 
 
 def served(pod: JSON) -> str | None:
-    """Return the digest of the artifact that a server pod was made for."""
+    """Return the key of the artifact that a server pod was made for."""
     value = dig(pod, "metadata", "annotations", names.ANNOTATION_ARTIFACT)
     return None if value is None else str(value)

@@ -25,6 +25,7 @@ KEPT_JOBS = 3
 _LONGEST_WAIT = timedelta(minutes=10)
 #: When no event may tell: claims of others are not watched, peers' Jobs bring their owners, nodes get lost silently.
 LOOK_AGAIN = timedelta(seconds=5)
+_MISSING_BAKED = "Correct source.baked.path, or name the image that holds the model in server.image."
 _MISSING_PIN = "Pin another that is kept, or remove spec.pin, so that the source is pulled."
 #: How often a pull's progress is read from its log, at most.
 PROGRESS_INTERVAL = timedelta(seconds=3)
@@ -61,6 +62,8 @@ def decide(seen: Observed, now: datetime, settings: Settings) -> Pulling:
     """Return what is to be done about the artifact; `settings` are those that a pull would be started with."""
     if seen.model.spec.pin is not None:
         return _decide_pinned(seen, seen.model.spec.pin)
+    if seen.model.spec.source.baked is not None:
+        return _decide_baked(seen, Artifact(path=seen.model.spec.source.baked.path))
     latest = seen.pulls[-1] if seen.pulls else None
     if latest is None:
         return _decide_without_job(seen)
@@ -134,7 +137,8 @@ def _decide_pinned(seen: Observed, pin: str) -> Pulling:
     kept = seen.model.status.revisions
     artifact = next((revision for revision in kept if revision.digest == pin), None)
     if artifact is None:
-        finding = Finding(LoaderReason.SPEC_INVALID, *_unknown_pin(pin, [revision.digest for revision in kept]))
+        digests = [revision.digest for revision in kept if revision.digest is not None]
+        finding = Finding(LoaderReason.SPEC_INVALID, *_unknown_pin(pin, digests))
         return Pulling(Phase.BLOCKED, finding, delete=seen.jobs, look_again=LOOK_AGAIN)
     if _missing(seen, artifact, since=None):
         text = f"The pinned artifact {pin} is no longer on the volume"
@@ -142,6 +146,16 @@ def _decide_pinned(seen: Observed, pin: str) -> Pulling:
         return Pulling(Phase.FAILED, finding, artifact, delete=seen.jobs, look_again=LOOK_AGAIN)
     finding = Finding(Reason.PINNED, f"The artifact {pin} is pinned, and nothing is pulled")
     return _published(seen, artifact, finding, delete=seen.jobs)
+
+
+def _decide_baked(seen: Observed, artifact: Artifact) -> Pulling:
+    """Serve what the image holds: there is nothing to pull, and nothing to know before a server has looked."""
+    if _missing(seen, artifact, since=None):
+        text = f"The servers' image holds no model at {artifact.path}"
+        finding = Finding(LoaderReason.ARTIFACT_MISSING, text, _MISSING_BAKED, lasting=True)
+        return Pulling(Phase.FAILED, finding, artifact, delete=seen.jobs, look_again=LOOK_AGAIN)
+    finding = Finding(Reason.PUBLISHED, f"The model is inside the servers' image, at {artifact.path}")
+    return Pulling(Phase.PUBLISHED, finding, artifact, delete=seen.jobs)
 
 
 def _unknown_pin(pin: str, kept: Sequence[str]) -> tuple[str, str]:
@@ -166,7 +180,7 @@ def _published(
 
 
 def _missing(seen: Observed, artifact: Artifact, since: datetime | None) -> bool:
-    noticed = jobs.artifact_missing_since(seen.server_pods, artifact.digest)
+    noticed = jobs.artifact_missing_since(seen.server_pods, artifact)
     return noticed is not None and (since is None or noticed > since)
 
 
@@ -229,7 +243,7 @@ def ahead(model: Model, peers: Sequence[Model]) -> str | None:
     """Return the peer that pulls the same inputs into the same claim before `model` does, or None.
 
     Of models that all have yet to start, the oldest goes first; one that pulls already goes before any. A peer whose
-    last attempt failed is not waited for: its trouble may be its own. Nor is one that is pinned or paused.
+    last attempt failed is not waited for: its trouble may be its own. Nor is one that pulls nothing.
     """
     same = [peer for peer in peers if peer.pulls and (peer.claim, peer.inputs) == (model.claim, model.inputs)]
     for peer in sorted(same, key=_age):

@@ -32,8 +32,8 @@ class Rejection:
         """What there is to know about it."""
         explanation = explain(self.trouble.reason)
         text = (
-            f"The servers did not become ready with {self.artifact.short_digest}, which is rejected, "
-            f"and {self.instead.short_digest} serves on: {self.trouble.detail or explanation.message}"
+            f"The servers did not become ready with {self.artifact.name}, which is rejected, "
+            f"and {self.instead.name} serves on: {self.trouble.detail or explanation.message}"
         )
         advice = explanation.next_step if self.trouble.advice is None else self.trouble.advice
         return Finding(self.trouble.reason, text, f"{advice} {_AGAIN}".lstrip(), lasting=True)
@@ -57,7 +57,7 @@ def decide(seen: Observed, pulling: Pulling) -> Rollout:
         return Rollout(status.artifact)
     good = next(iter(status.revisions), None)
     trouble = _trouble(seen, asked)
-    if trouble is None or good is None or good.digest == asked.digest:
+    if trouble is None or good is None or good.key == asked.key:
         return Rollout(asked)
     return Rollout(good, Rejection(trouble, asked, good))
 
@@ -65,7 +65,9 @@ def decide(seen: Observed, pulling: Pulling) -> Rollout:
 def _trouble(seen: Observed, asked: Artifact) -> Finding | None:
     """Return why the servers did not become ready with what is asked for, if it was tried as the spec is now."""
     target = seen.model.status.target
-    if target is None or target.digest != asked.digest or target.tried != seen.model.intent:
+    if target is None or target.artifact is None or target.tried != seen.model.intent:
+        return None
+    if target.artifact.key != asked.key:
         return None
     if target.state is Phase.REJECTED:
         return Finding(target.reason, target.message or "")
@@ -86,5 +88,5 @@ def revisions(
     """
     served = list(before)
     if artifact is not None and serving is not None and serving.serves(artifact):
-        served = [artifact, *(one for one in before if one.digest != artifact.digest)]
+        served = [artifact, *(one for one in before if one.key != artifact.key)]
     return tuple(one for number, one in enumerate(served) if number < keep or one.digest == pin)

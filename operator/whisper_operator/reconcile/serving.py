@@ -23,7 +23,7 @@ class Serving:
         ready: those of them that are ready.
         finding: what they are up to.
         settled: whether all that are wanted, and no others, are there and ready with the Deployment's present template.
-        digest: of the artifact that this template serves.
+        key: of the artifact that this template serves.
     """
 
     wanted: int
@@ -31,11 +31,11 @@ class Serving:
     ready: int
     finding: Finding
     settled: bool = False
-    digest: str | None = None
+    key: str | None = None
 
     def serves(self, artifact: Artifact) -> bool:
         """Tell whether all servers serve the artifact. With none there is nobody to tell."""
-        return self.settled and self.wanted > 0 and self.digest == artifact.digest
+        return self.settled and self.wanted > 0 and self.key == artifact.key
 
 
 def observe_servers(
@@ -58,25 +58,25 @@ def observe_servers(
     if deployment is None:
         return None
     replicas, ready = _count(deployment, "replicas"), _count(deployment, "readyReplicas")
-    digest = _digest(deployment)
+    key = _key(deployment)
     finding = _settled(deployment, wanted)
     if finding is not None:
-        return Serving(wanted, replicas, ready, finding, settled=True, digest=digest)
+        return Serving(wanted, replicas, ready, finding, settled=True, key=key)
     trouble = _refused(deployment) or _trouble(server_pods, claim_pending=claim_pending) or hindered
     trouble = trouble or _overdue(deployment)
     rolling = Finding(Reason.ROLLING_OUT, f"{ready} of {wanted} servers are ready, and a rollout is under way")
-    return Serving(wanted, replicas, ready, trouble or rolling, digest=digest)
+    return Serving(wanted, replicas, ready, trouble or rolling, key=key)
 
 
 def failed_rollout(seen: Observed, artifact: Artifact) -> Finding | None:
     """Return why servers did not become ready with `artifact` within the rollout's deadline; None while they may."""
     deployment = seen.deployment
-    if deployment is None or _digest(deployment) != artifact.digest or not _is_observed(deployment):
+    if deployment is None or _key(deployment) != artifact.key or not _is_observed(deployment):
         return None
     overdue = _overdue(deployment)
     if overdue is None:
         return None
-    with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.digest]
+    with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.key]
     trouble = _trouble(with_it, claim_pending=claims.is_pending(seen.claim))
     return _refused(deployment) or trouble or hindrance(seen) or overdue
 
@@ -87,9 +87,9 @@ def hindrance(seen: Observed) -> Finding | None:
     return mounts.hindrance(seen.server_events, files, otherwise=Reason.SERVERS_UNAVAILABLE)
 
 
-def _digest(deployment: JSON) -> str | None:
-    digest = dig(deployment, "spec", "template", "metadata", "annotations", names.ANNOTATION_ARTIFACT)
-    return None if digest is None else str(digest)
+def _key(deployment: JSON) -> str | None:
+    key = dig(deployment, "spec", "template", "metadata", "annotations", names.ANNOTATION_ARTIFACT)
+    return None if key is None else str(key)
 
 
 def _is_observed(deployment: JSON) -> bool:

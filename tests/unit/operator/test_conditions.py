@@ -27,15 +27,15 @@ RETRY = Pulling(Phase.PULLING, Finding("Pulling"), attempt=2, earlier=Finding("U
 BLOCK = Pulling(Phase.BLOCKED, Finding("ClaimNotFound"))
 DONE = Pulling(Phase.PUBLISHED, Finding("Published"), artifact=ARTIFACT)
 
-UP = Serving(1, 1, 1, Finding("ServersReady"), settled=True, digest=DIGEST)
+UP = Serving(1, 1, 1, Finding("ServersReady"), settled=True, key=DIGEST)
 ROLLING = Serving(1, 2, 1, Finding("RollingOut"))
 STARTING = Serving(1, 1, 0, Finding("RollingOut"))
 BROKEN = Serving(1, 1, 0, Finding("WarmUpFailed"))
 HALF_BROKEN = Serving(1, 2, 1, Finding("WarmUpFailed"))
 MISSING = Serving(1, 1, 0, Finding("ArtifactMissing"))
-ZERO = Serving(0, 0, 0, Finding("ScaledToZero"), settled=True, digest=DIGEST)
+ZERO = Serving(0, 0, 0, Finding("ScaledToZero"), settled=True, key=DIGEST)
 REFUSED = Finding("PodsForbidden", "quota")
-BACK = Serving(1, 1, 1, Finding("ServersReady"), settled=True, digest=OTHER_DIGEST)
+BACK = Serving(1, 1, 1, Finding("ServersReady"), settled=True, key=OTHER_DIGEST)
 REJECTION = Rejection(Finding("WarmUpFailed", "out of memory"), ARTIFACT, artifact(OTHER_DIGEST))
 LOST = Rejection(Finding("ArtifactMissing"), ARTIFACT, artifact(OTHER_DIGEST))
 

@@ -10,6 +10,7 @@ from tests.unit.operator.things import (
     NOW,
     PUBLISHED,
     ago,
+    artifact,
     complete,
     ended,
     failed,
@@ -224,8 +225,8 @@ def test_a_pod_that_does_not_end_when_told_to_is_lost_with_its_node(minutes: int
 def test_only_a_server_of_that_artifact_can_miss_it() -> None:
     missing = ended("server", 75, says("ArtifactMissing", "serve"))
     pods = [server_pod(DIGEST, containerStatuses=[missing]), server_pod("sha256:other", containerStatuses=[missing])]
-    assert jobs.artifact_missing_since(pods, DIGEST) == NOW
-    assert jobs.artifact_missing_since(pods[1:], DIGEST) is None
+    assert jobs.artifact_missing_since(pods, artifact()) == NOW
+    assert jobs.artifact_missing_since(pods[1:], artifact()) is None
 
 
 def test_when_a_job_finished_is_when_its_condition_came() -> None:

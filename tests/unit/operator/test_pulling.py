@@ -33,6 +33,7 @@ from tests.unit.operator.things import (
     waiting,
 )
 from whisper_operator.api.model import Model
+from whisper_operator.api.status import Artifact
 from whisper_operator.reconcile.observation import Observed
 from whisper_operator.reconcile.pulling import Pulling, ahead, decide, retry_delay
 
@@ -170,6 +171,7 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
 }
 
 KEPT = published_status(MODEL) | {"revisions": [msgspec.to_builtins(artifact(one)) for one in (DIGEST, OTHER_DIGEST)]}
+BAKED = model(source={"baked": {"path": "/model"}})
 PINNED = model(pin=OTHER_DIGEST, status=KEPT)
 TABLE |= {
     "a pin": (seen(PINNED), "Published", "Pinned", None),
@@ -180,6 +182,19 @@ TABLE |= {
         seen(model(pin=DIGEST, status=KEPT, cache={"claimName": "c"})),
         "Blocked",
         "ClaimNotFound",
+        None,
+    ),
+    "a model inside the servers' image": (seen(BAKED), "Published", "Published", None),
+    "a model inside the servers' image in place of one that is pulled": (
+        seen(BAKED, job(MODEL)),
+        "Published",
+        "Published",
+        None,
+    ),
+    "an image that does not hold the model": (
+        seen(BAKED, pods=[missed(1, "/model")]),
+        "Failed",
+        "ArtifactMissing",
         None,
     ),
     "a pin that was removed": (
@@ -282,6 +297,18 @@ def test_a_pin_of_what_is_not_kept_names_what_is(there: Model, said: str) -> Non
     wrong = "sha256:" + "c" * 64
     pinned = model(pin=wrong, status=there.status.to_json())
     assert f"spec.pin is {wrong}, which is not kept: {said}" in decide(seen(pinned), NOW, SETTINGS).finding.message
+
+
+def test_of_a_model_inside_the_servers_image_no_more_is_known_than_its_path() -> None:
+    decision = decide(seen(BAKED, job(MODEL)), NOW, SETTINGS)
+    assert decision.artifact == Artifact(path="/model")
+    assert deleted(decision) == [f"{MODEL.inputs[:8]}-1"]
+
+
+def test_an_image_that_does_not_hold_the_model_needs_a_person() -> None:
+    finding = decide(seen(BAKED, pods=[missed(1, "/model")]), NOW, SETTINGS).finding
+    assert finding.degraded
+    assert "The servers' image holds no model at /model. Correct source.baked.path" in finding.message
 
 
 def test_a_stuck_job_gives_way_when_the_loader_has_another_image() -> None:

@@ -22,7 +22,7 @@ from tests.unit.operator.things import (
 )
 from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding
-from whisper_operator.api.status import Phase, Status, Target, parse_status
+from whisper_operator.api.status import Artifact, Phase, Status, Target, parse_status
 from whisper_operator.reconcile import rollout
 from whisper_operator.reconcile.observation import Observed
 from whisper_operator.reconcile.pulling import Pulling
@@ -152,8 +152,20 @@ def test_the_artifact_that_serves_is_not_rejected_for_what_the_options_do_to_it(
     assert rollout.decide(seen, asked) == Rollout(OLD)
 
 
+def test_a_model_inside_an_image_gives_way_to_one_on_a_volume_and_is_told_by_its_path() -> None:
+    baked = Artifact(path="/model")
+    this = model(source={"baked": {"path": "/model"}})
+    target = Target(state=Phase.REJECTED, reason="WarmUpFailed", artifact=baked, tried=this.intent)
+    status = Status(artifact=OLD, revisions=(OLD,), target=target)
+    there = model(source={"baked": {"path": "/model"}}, status=status.to_json())
+    decision = rollout.decide(Observed(there), Pulling(Phase.PUBLISHED, Finding("Published"), baked))
+    assert decision.artifact == OLD
+    assert decision.rejection is not None
+    assert "with /model, which is rejected, and aaaaaaaaaaaa serves on" in decision.rejection.finding.message
+
+
 def serving(digest: str, wanted: int = 1, *, settled: bool = True) -> Serving:
-    return Serving(wanted, wanted, wanted, Finding("ServersReady"), settled=settled, digest=digest)
+    return Serving(wanted, wanted, wanted, Finding("ServersReady"), settled=settled, key=digest)
 
 
 def test_an_artifact_has_served_when_all_servers_are_ready_with_it() -> None:
@@ -177,7 +189,7 @@ def test_what_has_served_is_kept_once_each_the_last_one_first(letters: list[str]
         digest = "sha256:" + letter * 64
         kept = rollout.revisions(kept, artifact(digest), serving(digest), keep)
     newest_first = list(dict.fromkeys(reversed(letters)))
-    assert [one.digest[-1] for one in kept] == newest_first[:keep]
+    assert [one.key[-1] for one in kept] == newest_first[:keep]
 
 
 def test_what_is_pinned_is_kept_whatever_its_place() -> None:

@@ -94,6 +94,7 @@ def test_a_status_of_somebody_elses_making_is_started_anew() -> None:
         ({"oci": {"reference": f"r.io/w:1@sha256:{'a' * 64}"}}, f"oci://r.io/w@sha256:{'a' * 64}"),
         ({"volume": {"claimName": "c", "path": "a/b c"}}, "file:///volumes/c/a/b%20c"),
         ({"volume": {"claimName": "c"}}, "file:///volumes/c"),
+        ({"baked": {"path": "/opt/a b"}}, "file:///opt/a%20b"),
     ],
     ids=str,
 )

@@ -97,7 +97,7 @@ class Leaving:
     def _published_by_others(self) -> frozenset[str]:
         """What their pulls have published a moment ago, and is in no status yet."""
         found = (jobs.published([pod]) for pod in self.pods if not self.is_own(pod))
-        return frozenset(artifact.digest for artifact in found if artifact is not None)
+        return frozenset(artifact.digest for artifact in found if artifact is not None and artifact.digest is not None)
 
 
 def _is_shared_by_nodes(claim: JSON | None) -> bool:
