@@ -363,6 +363,12 @@ TWINS = [
         ]
     ),
     Twins(
+        "one number of a budget",
+        "a budget has minAvailable or maxUnavailable, not both",
+        server(disruption={"minAvailable": 1}),
+        server(disruption={"minAvailable": 1, "maxUnavailable": 1}),
+    ),
+    Twins(
         "minDomains where servers wait",
         "minDomains needs whenUnsatisfiable DoNotSchedule",
         server(topologySpreadConstraints=[NEAR | {"minDomains": 2, "whenUnsatisfiable": "DoNotSchedule"}]),

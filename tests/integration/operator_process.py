@@ -71,6 +71,7 @@ class OperatorProcess:
     def _launch(self) -> None:
         environment = os.environ | {
             "KUBECONFIG": str(self._kubeconfig),
+            "PYTHONFAULTHANDLER": "1",  # a crash of a library's native code tells where it was
             "WHISPER_OPERATOR_LOADER_IMAGE": LOADER_IMAGE,
             "WHISPER_OPERATOR_SERVER_IMAGE": SERVER_IMAGE,
             "WHISPER_OPERATOR_PROBE_PORT": str(self._probe_port),

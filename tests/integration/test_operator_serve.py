@@ -37,6 +37,48 @@ def test_the_service_selects_the_servers(world: World) -> None:
     assert ports == {"grpc": 50051, "http": 8000, "probe": 8001}
 
 
+def test_the_headless_service_resolves_to_each_server(world: World) -> None:
+    world.bring_up()
+    (pod,) = world.server_pods()
+    service = world.get("service", "m-headless")
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert [port["name"] for port in service["spec"]["ports"]] == ["grpc", "http"]
+
+
+def test_a_drain_may_take_one_of_several_servers_away_at_a_time(world: World) -> None:
+    world.bring_up(server={"replicas": 2})
+    world.until("there is a budget", lambda: world.exists("poddisruptionbudget", "m-server"))
+    world.until("one may go", lambda: disruptions_allowed(world) == 1)
+    world.apply(server={"replicas": 2, "disruption": {"minAvailable": 2}})
+    world.until("none may go", lambda: disruptions_allowed(world) == 0)
+    world.apply(server={"replicas": 2, "disruption": {"enabled": False}})
+    world.until("there is none", lambda: not world.exists("poddisruptionbudget", "m-server"))
+    world.apply(server={"replicas": 2})
+    world.until("there is one again", lambda: world.exists("poddisruptionbudget", "m-server"))
+
+
+def disruptions_allowed(world: World) -> int:
+    status: JSON = world.get("poddisruptionbudget", "m-server").get("status", {})
+    return int(status.get("disruptionsAllowed", -1))
+
+
+def test_somebody_elses_budget_is_left_alone(world: World) -> None:
+    theirs: JSON = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "m-server"},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "theirs"}}},
+    }
+    world.make(theirs)
+    world.bring_up()
+    world.apply(server={"replicas": 2})
+    degraded = world.until_condition("Degraded", "True", "SpecInvalid")
+    assert "The PodDisruptionBudget m-server exists and is not this WhisperModel's" in degraded["message"]
+    world.kubectl("delete", "pdb", "m-server")
+    world.serve(replicas=2)
+
+
 def test_the_columns_tell_how_it_stands(world: World) -> None:
     world.bring_up()
     header, row = (line.split() for line in world.kubectl("get", "wm").splitlines())
@@ -132,9 +174,11 @@ def test_a_field_that_is_no_longer_wanted_goes(world: World) -> None:
     world.until("the label is gone", lambda: "team" not in str(world.get("deployment", "m-server")["spec"]["template"]))
 
 
-@pytest.mark.parametrize("kind", ["deployment/m-server", "service/m"])
+@pytest.mark.parametrize(
+    "kind", ["deployment/m-server", "service/m", "service/m-headless", "poddisruptionbudget/m-server"]
+)
 def test_what_somebody_deletes_comes_back(world: World, kind: str) -> None:
-    world.bring_up()
+    world.bring_up(server={"replicas": 2})
     before = world.get(*kind.split("/"))["metadata"]["uid"]
     world.kubectl("delete", kind)
     world.until(f"{kind} is back", lambda: world.exists(*kind.split("/")))

@@ -30,6 +30,7 @@ KINDS = {
     "pod": kinds.POD,
     "job": kinds.JOB,
     "deployment": kinds.DEPLOYMENT,
+    "poddisruptionbudget": kinds.DISRUPTION_BUDGET,
     "event": kinds.REPORTED_EVENT,
     "quota": kinds.Kind("", "v1", "resourcequotas"),
     "replicaset": kinds.Kind("apps", "v1", "replicasets"),

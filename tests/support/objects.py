@@ -14,10 +14,11 @@ from whisper_operator.api.model import Model, parse_model
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
+from whisper_operator.builders.disruption import build_disruption_budget
 from whisper_operator.builders.gc_job import Removal, build_gc_job
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
-from whisper_operator.builders.service import build_service
+from whisper_operator.builders.service import build_headless_service, build_service
 from whisper_operator.settings import Settings
 
 JSON = dict[str, Any]
@@ -72,6 +73,8 @@ def made_for(model: Model) -> list[JSON]:
         build_gc_job(model, SETTINGS, REMOVAL, where, []) if model.pulls else None,
         build_deployment(model, SETTINGS, Artifact(path=baked.path) if baked else ARTIFACT),
         build_service(model),
+        build_headless_service(model),
+        build_disruption_budget(model),
     )
     return [one for one in made if one is not None]
 

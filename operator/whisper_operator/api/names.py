@@ -90,13 +90,18 @@ def on_claim(claim: str) -> str:
 
 
 def deployment(model: str) -> str:
-    """Return the name of the Deployment of `model`."""
+    """Return the name of the Deployment of `model`, and of what goes with it."""
     return f"{model}-server"
 
 
 def service(model: str) -> str:
     """Return the name of the Service of `model`."""
     return model
+
+
+def headless_service(model: str) -> str:
+    """Return the name of the Service of `model` that resolves to its servers."""
+    return f"{model}-headless"
 
 
 def labels(model: str, component: str) -> dict[str, str]:

@@ -248,6 +248,12 @@ class Affinity(_Part, frozen=True):
     pod_anti_affinity: PodAffinity = PodAffinity()
 
 
+class Disruption(_Part, frozen=True):
+    enabled: bool = True
+    max_unavailable: str | int | None = None
+    min_available: str | int | None = None
+
+
 class Strategy(StrEnum):
     SURGE = "Surge"
     IN_PLACE = "InPlace"
@@ -283,6 +289,7 @@ class Server(_Part, frozen=True):
     tls: TLS | None = None
     auth: Auth | None = None
     service: Service = Service()
+    disruption: Disruption = Disruption()
     rollout: Rollout = Rollout()
 
     @property
@@ -291,6 +298,11 @@ class Server(_Part, frozen=True):
         if self.gpu.count is not None:
             return self.gpu.count
         return 0 if self.device is Device.CPU else 1
+
+    @property
+    def most_replicas(self) -> int:
+        """The most servers that there may be while the spec is as it is."""
+        return self.replicas
 
     @property
     def device_in_use(self) -> Device:

@@ -1,13 +1,16 @@
-"""The Service in front of a model's servers."""
+"""The Services in front of a model's servers."""
 
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
 from whisper_operator.api.status import Endpoints
 from whisper_operator.builders.metadata import JSON, new_object
 
+# https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol
+_PLAIN_GRPC, _PLAIN_HTTP, _TLS = "kubernetes.io/h2c", "http", "https"
+
 
 def build_service(model: Model) -> JSON:
-    """Return the Service of `model`."""
+    """Return the Service of `model`, which has one address."""
     asked = model.spec.server.service
     service = new_object(model, "v1", "Service", names.service(model.name), names.COMPONENT_SERVER)
     if asked.annotations:
@@ -15,17 +18,32 @@ def build_service(model: Model) -> JSON:
     service["spec"] = {
         "type": asked.type,
         "selector": names.server_labels(model.name),
-        "ports": [
-            _port("grpc", names.GRPC_PORT),
-            _port("http", names.HTTP_PORT),
-            _port("probe", names.PROBE_PORT),
-        ],
+        "ports": [*_call_ports(model), _port("probe", names.PROBE_PORT, _PLAIN_HTTP)],
     }
     return service
 
 
-def _port(name: str, port: int) -> JSON:
-    return {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+def build_headless_service(model: Model) -> JSON:
+    """Return the Service of `model` that resolves to each server, for clients that balance by themselves.
+
+    It has no probe port, so that what reads metrics by the port's name finds each server once.
+    """
+    service = new_object(model, "v1", "Service", names.headless_service(model.name), names.COMPONENT_SERVER)
+    service["spec"] = {"clusterIP": "None", "selector": names.server_labels(model.name), "ports": _call_ports(model)}
+    return service
+
+
+def _call_ports(model: Model) -> list[JSON]:
+    """Return the ports for calls; gateways and meshes learn from them what is spoken there."""
+    speaks_tls = model.spec.server.tls is not None
+    return [
+        _port("grpc", names.GRPC_PORT, _TLS if speaks_tls else _PLAIN_GRPC),
+        _port("http", names.HTTP_PORT, _TLS if speaks_tls else _PLAIN_HTTP),
+    ]
+
+
+def _port(name: str, port: int, protocol: str) -> JSON:
+    return {"name": name, "port": port, "targetPort": name, "protocol": "TCP", "appProtocol": protocol}
 
 
 def endpoints(model: Model) -> Endpoints:

@@ -30,19 +30,22 @@ EVENT = Kind("", "v1", "events")
 REPORTED_EVENT = Kind("events.k8s.io", "v1", "events")
 JOB = Kind("batch", "v1", "jobs")
 DEPLOYMENT = Kind("apps", "v1", "deployments")
+DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets")
 
-_BY_KIND = {
+#: By what `kind` says in the object.
+BY_NAME = {
     "WhisperModel": MODEL,
     "PersistentVolumeClaim": CLAIM,
     "Service": SERVICE,
     "Job": JOB,
     "Deployment": DEPLOYMENT,
+    "PodDisruptionBudget": DISRUPTION_BUDGET,
 }
 
 #: What is watched beside the WhisperModels: what is made for them.
-CHILDREN = (CLAIM, SERVICE, POD, JOB, DEPLOYMENT)
+CHILDREN = (CLAIM, SERVICE, POD, JOB, DEPLOYMENT, DISRUPTION_BUDGET)
 
 
 def kind_of(body: dict[str, Any]) -> Kind:
     """Return the kind of an object that the operator writes."""
-    return _BY_KIND[body["kind"]]
+    return BY_NAME[body["kind"]]

@@ -12,6 +12,8 @@ serving       what the servers are up to
 tenants       who else is on a claim, and what they need there
 claim_work    what is at work on a claim: pulls, or one Job that removes artifacts
 applying      carrying out what was decided
+server_objects   the same for the Deployment and what goes with it
+attempts, ownership   carrying on after a refusal; leaving alone what is not ours
 conditions    all that as conditions, and statuses as a whole status
 events        what is worth a Kubernetes Event
 measuring     pulls that have ended, for the metrics

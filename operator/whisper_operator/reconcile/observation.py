@@ -36,7 +36,7 @@ class Observed:
     events: tuple[JSON, ...] = ()
     server_events: tuple[JSON, ...] = ()
     deployment: JSON | None = None
-    service: JSON | None = None
+    services: tuple[JSON, ...] = ()
     peers: tuple[Model, ...] = ()
     tenants: tuple[Tenant, ...] = ()
 
@@ -86,7 +86,7 @@ def observe(client: KubeClient, model: Model) -> Observed:
         jobs=tuple(sorted(own_jobs, key=jobs.attempt)),
         pods=tuple(client.list(kinds.POD, model.namespace, labels=mine)),
         deployment=client.get(kinds.DEPLOYMENT, model.namespace, names.deployment(model.name)),
-        service=client.get(kinds.SERVICE, model.namespace, names.service(model.name)),
+        services=tuple(client.list(kinds.SERVICE, model.namespace, labels=mine)),
     )
     return _look_closer(client, seen)
 

@@ -19,8 +19,10 @@ from whisper_operator.api.names import server_labels
 from whisper_operator.builders.affinity import PREFERRED, REQUIRED
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
+from whisper_operator.builders.disruption import build_disruption_budget
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
+from whisper_operator.builders.service import build_headless_service, build_service
 from whisper_server.configuration.reading import parse_settings
 from whisper_server.configuration.settings import Settings as ServerSettings
 
@@ -307,3 +309,39 @@ def test_the_temporary_volume_holds_what_the_server_may_spool() -> None:
 
     assert limit() > ServerSettings(model=Path("m")).max_spool_bytes
     assert limit(maxSpoolBytes=1 << 40) > 1 << 40
+
+
+def budget(**server: Any) -> Any:
+    """The spec of the disruption budget, without what it selects."""
+    built = build_disruption_budget(model_of({"source": SOURCE, "server": server}))
+    return built and {key: value for key, value in built["spec"].items() if "vailable" in key}
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ({}, None),
+        ({"replicas": 0}, None),
+        ({"replicas": 2}, {"maxUnavailable": 1}),
+        ({"replicas": 2, "disruption": {"enabled": False}}, None),
+        ({"replicas": 4, "disruption": {"maxUnavailable": "50%"}}, {"maxUnavailable": "50%"}),
+        ({"replicas": 4, "disruption": {"minAvailable": 3}}, {"minAvailable": 3}),
+        ({"disruption": {"maxUnavailable": 0}}, {"maxUnavailable": 0}),
+    ],
+    ids=str,
+)
+def test_a_drain_takes_one_of_several_servers_unless_told_otherwise(server: dict[str, Any], expected: Any) -> None:
+    assert budget(**server) == expected
+
+
+@pytest.mark.parametrize(
+    ("server", "grpc", "http"),
+    [({}, "kubernetes.io/h2c", "http"), ({"tls": {"secretName": "certificate"}}, "https", "https")],
+    ids=["plain", "TLS"],
+)
+def test_the_services_tell_what_is_spoken_at_their_ports(server: dict[str, Any], grpc: str, http: str) -> None:
+    model = model_of({"source": SOURCE, "server": server})
+    for service in (build_service(model), build_headless_service(model)):
+        spoken = {port["name"]: port["appProtocol"] for port in service["spec"]["ports"]}
+        assert (spoken["grpc"], spoken["http"]) == (grpc, http)
+        assert spoken.get("probe", "http") == "http"
