@@ -9,10 +9,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tests.cluster import binaries, cgroups, network, node_config, packages, runs, slots
+from tests.cluster.api import Api
 from tests.cluster.console import say, timed
 from tests.cluster.control_plane import ControlPlane, Settings
 from tests.cluster.errors import ClusterError
@@ -47,6 +49,11 @@ class Cluster:
         self.kubectl = Kubectl(self.kubeconfig)
         self.nodes = [Node(run, slot, number) for number in range(1, nodes + 1)]
         self.control_plane = control_plane
+
+    @cached_property
+    def api(self) -> Api:
+        """The API server as the administrator."""
+        return Api(self.kubeconfig)
 
     @classmethod
     @contextmanager
@@ -108,7 +115,7 @@ class Cluster:
         self.kubectl("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")
         wait_until(
             f"{node} offers {count} GPUs",
-            lambda: self.kubectl.get("node", node)["status"]["allocatable"].get(GPU) == str(count),
+            lambda: self._node(node)["status"]["allocatable"].get(GPU) == str(count),
             seconds=READY_SECONDS,
         )
 
@@ -138,8 +145,11 @@ class Cluster:
             node.wait_for_services()
 
     def _all_ready(self) -> bool:
-        ready = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {end}'
-        return self.kubectl("get", "nodes", f"--output=jsonpath={ready}").split() == ["True"] * len(self.nodes)
+        return all(_is_ready(self._node(node.name)) for node in self.nodes)
+
+    def _node(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get(f"/api/v1/nodes/{name}") or {}
+        return found
 
 
 def remove() -> bool:
@@ -175,6 +185,11 @@ def _prepare() -> None:
 
 def _settings(slot: Slot) -> Settings:
     return Settings(address=slot.host, service_range=slot.services_range, kubernetes_address=slot.kubernetes_service)
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _storage_class() -> dict[str, Any]:

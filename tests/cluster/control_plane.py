@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import binaries, kubeconfig, runs
+from tests.cluster.api import Api
 from tests.cluster.certificates import Authority
 from tests.cluster.console import say
 from tests.cluster.kubeconfig import Kubectl
@@ -55,6 +56,7 @@ class ControlPlane:
         self.authority = Authority(run / "certificates")
         self.kubeconfig = self.kubeconfig_of("admin", group="system:masters")
         self.kubectl = Kubectl(self.kubeconfig)
+        self.api = Api(self.kubeconfig)
 
     @classmethod
     @contextmanager
@@ -159,7 +161,7 @@ class ControlPlane:
         )
 
         def at_work() -> bool:
-            return bool(self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "--output=name"))
+            return self.api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None
 
         watching = [self._daemons["kube-controller-manager"]]
         wait_until("the controller manager makes service accounts", at_work, seconds=READY_SECONDS, watching=watching)

@@ -20,6 +20,9 @@ from ssl import SSLContext
 from tests.cluster.errors import ClusterError
 
 MARK = "WHISPER_OPERATOR_CLUSTER_RUN"
+# All daemons are Go programs. Collecting garbage a quarter as often takes a third more memory of an API server, and a
+# quarter off its CPU time: https://pkg.go.dev/runtime#hdr-Environment_Variables
+_TUNED = {"GOGC": "400"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Daemon:
         pid = os.posix_spawnp(
             command[0],
             [str(part) for part in command],
-            os.environ | {MARK: str(run)},
+            os.environ | _TUNED | {MARK: str(run)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(log), appending, 0o644),

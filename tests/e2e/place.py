@@ -15,6 +15,7 @@ from tests.cluster.cluster import STORAGE_CLASS, Cluster
 from tests.support.s3 import S3Server
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "recordings"
+API_VERSION = "stt.whisper-operator.io/v1alpha1"
 SECRET = "s3-credentials"
 SECONDS = 100
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
@@ -76,7 +77,7 @@ class Place:
             **spec,
         }
         metadata = {"name": name, "namespace": self.namespace}
-        model = {"apiVersion": "stt.whisper-operator.io/v1alpha1", "kind": "WhisperModel", "metadata": metadata}
+        model = {"apiVersion": API_VERSION, "kind": "WhisperModel", "metadata": metadata}
         self.cluster.kubectl.apply({**model, "spec": whole})
 
     def s3_source(self, key: str, **more: Any) -> dict[str, Any]:
@@ -90,7 +91,9 @@ class Place:
         self.kubectl("annotate", "wm", name, f"stt.whisper-operator.io/retry={time.time()}", "--overwrite")
 
     def status(self, name: str) -> dict[str, Any]:
-        status: dict[str, Any] = json.loads(self.kubectl("get", "wm", name, "-o", "json")).get("status", {})
+        found = self.cluster.api.get(f"/apis/{API_VERSION}/namespaces/{self.namespace}/whispermodels/{name}")
+        assert found is not None, f"there is no WhisperModel {name}"
+        status: dict[str, Any] = found.get("status", {})
         return status
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
