@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.archives import Archives
 from tests.support.checkpoints import convert_model
+from tests.support.gcs import Gcs
+from tests.support.gcs_pulls import fill
 from tests.support.hub import Hub
 from tests.support.loader import Job
 from tests.support.models import SPEECH_MODEL, published_artifact
@@ -45,6 +47,13 @@ def s3() -> Iterator[S3Server]:
     with S3Server.start() as server:
         server.create_bucket("models")
         yield server
+
+
+@pytest.fixture
+def gcs(archives: Archives) -> Iterator[Gcs]:
+    with Gcs.start() as gcs:
+        fill(gcs, archives)
+        yield gcs
 
 
 @pytest.fixture
