@@ -99,8 +99,31 @@ BAKED_WITHOUT_VOLUME = (
     "a baked model needs no volume, so leave claimName, storageClassName, size and accessModes out of cache"
 )
 BAKED_WITHOUT_PULL = "a baked model is not pulled, so leave pull out"
+FIXED = (
+    "refresh is for a source that can move; one that is named by version, generation, commit or digest cannot, "
+    "and a volume or a baked model is not watched, so leave refresh out"
+)
+NOT_FOLLOWED = "sha256 allows one content alone, so leave it out to follow the source, or set refresh.policy to Report"
+REFRESH: Spec = {"refresh": {"intervalSeconds": 60}}
 
 TWINS = [
+    *(
+        Twins(f"refresh of a source that can move, not of {name}", FIXED, moves | REFRESH, fixed | REFRESH)
+        for name, moves, fixed in [
+            ("an s3 version", s3(), s3(versionId="v1")),
+            ("a gcs generation", gcs(), gcs(generation="17")),
+            ("a digest", oci(), oci(reference="registry.example.com/whisper:1@sha256:" + HASH)),
+            ("a commit", hugging_face(revision="main"), hugging_face(revision="0" * 40)),
+            ("a volume", http("https://example.com/a.tar"), volume("models/whisper.tar")),
+            ("a baked model", s3(), baked()),
+        ]
+    ),
+    Twins(
+        "a sha256 that is reported on, not followed",
+        NOT_FOLLOWED,
+        s3() | {"sha256": HASH, "refresh": {"policy": "Report"}},
+        s3() | {"sha256": HASH, "refresh": {"policy": "Follow"}},
+    ),
     Twins("one source, not none", ONE_SOURCE, minimal(), {"source": {}}),
     Twins("one source, not two", ONE_SOURCE, minimal(), {"source": hugging_face()["source"] | s3()["source"]}),
     Twins(

@@ -69,6 +69,8 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "conversion.quantization": ("int8_float16", ["q4_0", "FLOAT16"]),
     "pin": ("sha256:" + "0123456789abcdef" * 4, ["0123456789abcdef" * 4, "sha256:abc", "sha256:" + "A" * 64]),
     "paused": (True, ["yes"]),
+    "refresh.intervalSeconds": (60, ["1h", 60.5]),
+    "refresh.policy": ("Follow", ["Pull", "report"]),
     "cache.claimName": (NAME, NO_NAMES),
     "cache.storageClassName": (NAME, NO_NAMES),
     "cache.size": ("1.5Gi", ["1.5 GiB", "-1Gi", 20, "100m"]),

@@ -21,7 +21,7 @@ def test_a_new_model_gets_a_claim_a_job_and_all_conditions(world: World) -> None
     assert progressing["observedGeneration"] == 1
     status = world.status()
     kinds = [one["type"] for one in status["conditions"]]
-    assert kinds == ["ArtifactReady", "Available", "Progressing", "Degraded", "Ready"]
+    assert kinds == ["ArtifactReady", "Available", "Progressing", "Degraded", "UpToDate", "Ready"]
     assert status["sourceURI"] == "s3://models/m.tar.zst"
     assert status["pull"] == {"attempt": 1}
     assert not world.exists("deployment", "m-server")

@@ -199,10 +199,10 @@ class World:
         ended = _terminated(exit_code, message.encode().decode() if message else "")
         self.set_status(pod, phase="Failed", initContainerStatuses=[_container("pull", terminated=ended)])
 
-    def publish(self, pod: JSON, digest: str = DIGEST) -> None:
+    def publish(self, pod: JSON, digest: str = DIGEST, source: str = "s3://models/m?etag=1") -> None:
         """Let all steps of the pull succeed."""
         message = TerminationMessage(
-            step="publish", reason="Published", message="published", digest=digest, source="s3://models/m?etag=1",
+            step="publish", reason="Published", message="published", digest=digest, source=source,
             format="transformers", quantization="float16", size_bytes=1_000,
         )  # fmt: skip
         done = [_container(step, terminated=_terminated(0, "")) for step in STEPS[:2]]
@@ -222,6 +222,17 @@ class World:
         self.set_status(
             pod, phase="Failed", containerStatuses=[_container("gc", terminated=_terminated(exit_code, ""))]
         )
+
+    def end_check(self, pod: JSON, source: str) -> None:
+        """Let the Job that asks the source be told this."""
+        message = TerminationMessage(step="resolve", reason="Resolved", message="asked", source=source)
+        done = _container("resolve", terminated=_terminated(0, message.encode().decode()))
+        self.set_status(pod, phase="Succeeded", containerStatuses=[done])
+
+    def fail_check(self, pod: JSON, exit_code: int, message: TerminationMessage) -> None:
+        """Let it fail."""
+        ended = _terminated(exit_code, message.encode().decode())
+        self.set_status(pod, phase="Failed", containerStatuses=[_container("resolve", terminated=ended)])
 
     def server_pods(self, name: str = "m") -> list[JSON]:
         labels = f"stt.whisper-operator.io/model={name},app.kubernetes.io/component=server"

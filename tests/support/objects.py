@@ -18,6 +18,7 @@ from whisper_operator.builders.disruption import build_disruption_budget
 from whisper_operator.builders.gc_job import Removal, build_gc_job
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
+from whisper_operator.builders.refresh_job import build_refresh_job
 from whisper_operator.builders.service import build_headless_service, build_service
 from whisper_operator.settings import Settings
 
@@ -70,6 +71,7 @@ def made_for(model: Model) -> list[JSON]:
     made = (
         build_claim(model),
         build_job(model, SETTINGS, 1, where) if model.pulls else None,
+        None if model.spec.source.is_fixed else build_refresh_job(model, SETTINGS),
         build_gc_job(model, SETTINGS, REMOVAL, where, []) if model.pulls else None,
         build_deployment(model, SETTINGS, Artifact(path=baked.path) if baked else ARTIFACT),
         build_service(model),

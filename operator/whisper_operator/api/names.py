@@ -37,6 +37,7 @@ COMPONENT_SERVER = "server"
 COMPONENT_PULL = "pull"
 COMPONENT_CACHE = "cache"
 COMPONENT_GC = "gc"
+COMPONENT_REFRESH = "refresh"
 
 #: On WhisperModels whose artifacts lie on a claim that outlives them: these go first.
 FINALIZER = f"{GROUP}/artifacts"
@@ -74,6 +75,11 @@ def pull_job(model: str, inputs: str, attempt: int) -> str:
 def gc_job(model: str, hashed: str) -> str:
     """Return the name of a Job that removes artifacts; `hashed` tells one from another."""
     return f"{model}-gc-{hashed[:8]}"
+
+
+def refresh_job(model: str) -> str:
+    """Return the name of the Job that asks the source of `model` what it holds now."""
+    return f"{model}-refresh"
 
 
 def claim_label(claim: str) -> str:

@@ -33,6 +33,11 @@ class Reason(StrEnum):
     PINNED = "Pinned"
     PAUSED = "Paused"
     DELETING = "Deleting"
+    SOURCE_UNCHANGED = "SourceUnchanged"
+    SOURCE_MOVED = "SourceMoved"
+    SOURCE_FIXED = "SourceFixed"
+    SOURCE_UNVERSIONED = "SourceUnversioned"
+    NOT_CHECKED = "NotChecked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,28 @@ _OWN: dict[str, Explanation] = {
     Reason.PAUSED: Explanation(
         "spec.paused is true: the operator changes nothing, and what runs goes on.",
         "spec.paused is true, and all stays as it is.",
+    ),
+    Reason.SOURCE_UNCHANGED: Explanation(
+        "The source was asked, and holds what the artifact was made of.",
+        "The source holds what the artifact was made of.",
+    ),
+    Reason.SOURCE_MOVED: Explanation(
+        "The source was asked, and holds something else than what the artifact was made of.",
+        "The source holds something else by now.",
+        "With refresh.policy Follow it is pulled by itself; with Report it is not.",
+    ),
+    Reason.SOURCE_FIXED: Explanation(
+        "The spec names one content of the source, by version, generation, commit or digest; or a volume or an image.",
+        "The spec names one content of the source, which cannot move.",
+    ),
+    Reason.SOURCE_UNVERSIONED: Explanation(
+        "The source was asked, and tells no version by which a change could be noticed.",
+        "The source tells no version by which a change could be noticed.",
+        "Serve it with a strong ETag, or with Last-Modified and its size; or leave spec.refresh out.",
+    ),
+    Reason.NOT_CHECKED: Explanation(
+        "spec.refresh is absent, nothing is published yet, or the source was not asked since.",
+        "Nobody has asked the source since the artifact was pulled.",
     ),
     Reason.DELETING: Explanation(
         "The WhisperModel is being deleted, and its artifacts are removed first from the claim that outlives it.",

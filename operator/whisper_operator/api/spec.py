@@ -1,5 +1,6 @@
 """The spec of a WhisperModel, read from the object's JSON. Defaults are the schema's; a test compares the two."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -8,6 +9,8 @@ import msgspec
 JSON = dict[str, Any]
 #: Of a container: what Kubernetes calls a quantity, by resource.
 Quantities = dict[str, str | int]
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 DEFAULT_GPU = "nvidia.com/gpu"
 
@@ -101,6 +104,16 @@ class Source(_Part, frozen=True):
         """Whether to ask without credentials even where some are at hand."""
         part = self.gcs or self.s3
         return part is not None and part.anonymous
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it names one content, by version, generation, commit or digest; volume and baked count as that."""
+        if self.hugging_face is not None:
+            return _COMMIT.fullmatch(self.hugging_face.revision) is not None
+        if self.oci is not None:
+            return "@sha256:" in self.oci.reference
+        versioned = (self.s3 and self.s3.version_id) or (self.gcs and self.gcs.generation)
+        return bool(versioned) or self.volume is not None or self.baked is not None
 
     @property
     def secret_name(self) -> str | None:
@@ -312,12 +325,23 @@ class Server(_Part, frozen=True):
         return Device.CUDA if self.gpu_count else Device.CPU
 
 
+class RefreshPolicy(StrEnum):
+    REPORT = "Report"
+    FOLLOW = "Follow"
+
+
+class Refresh(_Part, frozen=True):
+    interval_seconds: int = 3600
+    policy: RefreshPolicy = RefreshPolicy.REPORT
+
+
 class Spec(_Part, frozen=True):
     source: Source
     sha256: str | None = None
     conversion: Conversion = Conversion()
     pin: str | None = None
     paused: bool = False
+    refresh: Refresh | None = None
     cache: Cache = Cache()
     pull: Pull = Pull()
     pod_security_context: PodSecurity | None = None

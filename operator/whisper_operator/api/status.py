@@ -141,6 +141,28 @@ class PullProgress(_Part, frozen=True):
     eta_seconds: int | None = None
 
 
+class Refresh(_Part, frozen=True):
+    """What came of asking the source what it holds now.
+
+    Attributes:
+        checked_time: when it was asked last, RFC 3339.
+        source: the identity that it told when it last told one.
+        compared_with: the identity that the artifact had then.
+        failures: how often in a row it has told none.
+        reason: why so, the last time; as the reasons of conditions are.
+        message: the same in words.
+        retry: a hash of the retry annotation then.
+    """
+
+    checked_time: str
+    source: str | None = None
+    compared_with: str | None = None
+    failures: int = 0
+    reason: str | None = None
+    message: str | None = None
+    retry: str | None = None
+
+
 class Status(_Part, frozen=True):
     """All of the status that the operator writes.
 
@@ -149,6 +171,7 @@ class Status(_Part, frozen=True):
         artifact: the last that served; until one has, the one that is to.
         target: what the spec asks for.
         revisions: what has served, the last one first.
+        refresh: what came of asking the source anew.
     """
 
     observed_generation: int = 0
@@ -163,6 +186,7 @@ class Status(_Part, frozen=True):
     target: Target | None = None
     pull: PullProgress | None = None
     revisions: tuple[Artifact, ...] = ()
+    refresh: Refresh | None = None
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of that type."""

@@ -56,6 +56,7 @@ def build_gc_job(model: Model, settings: Settings, removal: Removal, where: Pull
         model,
         gc_job_name(model, removal),
         names.COMPONENT_GC,
+        loader_pods.mounts_claim(model),
         _pod(model, settings, removal, where, beside),
         backoffLimit=_BACKOFF_LIMIT,
         activeDeadlineSeconds=_DEADLINE_SECONDS,
@@ -74,8 +75,10 @@ def gc_job_name(model: Model, removal: Removal) -> str:
 
 
 def _pod(model: Model, settings: Settings, removal: Removal, where: PullPlacement, beside: list[str]) -> JSON:
+    container = loader_pods.container(model, settings, GC, _arguments(removal), _RESOURCES)
+    container["volumeMounts"].insert(0, pods.store_mount(read_only=False))
     return {
-        "containers": [loader_pods.container(model, settings, GC, _arguments(removal), _RESOURCES)],
+        "containers": [container],
         "volumes": [pods.store_volume(model), pods.temporary_volume("64Mi")],
         **loader_pods.pod_frame(model, settings),
         **placement(model, where, beside),

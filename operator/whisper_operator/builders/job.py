@@ -29,17 +29,20 @@ _DEADLINE_MARGIN_SECONDS = 60
 
 def build_job(model: Model, settings: Settings, attempt: int, where: PullPlacement) -> JSON:
     """Return the Job of one attempt, from 1. It is created and never changed: a Job's template is immutable."""
+    marks = {
+        **loader_pods.mounts_claim(model),
+        names.LABEL_INPUTS: model.inputs,
+        names.LABEL_ATTEMPT: str(attempt),
+    }
     job = loader_pods.new_job(
         model,
         names.pull_job(model.name, model.inputs, attempt),
         names.COMPONENT_PULL,
+        marks,
         _pod(model, settings, where),
         backoffLimit=_BACKOFF_LIMIT,
         activeDeadlineSeconds=model.spec.pull.timeout_seconds + _DEADLINE_MARGIN_SECONDS,
     )
-    of_attempt = {names.LABEL_INPUTS: model.inputs, names.LABEL_ATTEMPT: str(attempt)}
-    job["metadata"]["labels"] |= of_attempt
-    job["spec"]["template"]["metadata"]["labels"] |= of_attempt
     job["metadata"]["annotations"] = {
         names.ANNOTATION_RETRY: model.retry,
         names.ANNOTATION_POD: pod_hash(model, settings, where),
@@ -67,6 +70,7 @@ def _pod(model: Model, settings: Settings, where: PullPlacement) -> JSON:
 
 def _container(model: Model, settings: Settings, step: str) -> JSON:
     container = loader_pods.container(model, settings, step, _arguments(model, step), _RESOURCES)
+    container["volumeMounts"].insert(0, pods.store_mount(read_only=False))
     container["volumeMounts"] += source_access.source_mounts(model, connects=step == PULL)
     if step == PULL:
         container["env"] += source_access.proxy_variables(model.spec.pull.proxy)

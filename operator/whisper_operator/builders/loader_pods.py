@@ -16,11 +16,11 @@ _NO_SIDECARS = {"sidecar.istio.io/inject": "false", "kuma.io/sidecar-injection":
 _NO_SIDECARS_ANNOTATIONS = {**_NO_SIDECARS, "linkerd.io/inject": "disabled"}
 
 
-def new_job(model: Model, name: str, component: str, pod: JSON, **spec: Any) -> JSON:
-    """Return a Job that makes `pod`; `spec` are its limits."""
+def new_job(model: Model, name: str, component: str, marks: dict[str, str], pod: JSON, **spec: Any) -> JSON:
+    """Return a Job that makes `pod`; `marks` are its labels beside the usual ones, `spec` its limits."""
     job = new_object(model, "batch/v1", "Job", name, component)
     labels = job["metadata"]["labels"]
-    labels |= {names.LABEL_CLAIM: names.claim_label(model.claim)}
+    labels |= marks
     job["spec"] = {
         **spec,
         "podFailurePolicy": {"rules": _failure_rules()},
@@ -31,6 +31,11 @@ def new_job(model: Model, name: str, component: str, pod: JSON, **spec: Any) -> 
         },
     }
     return job
+
+
+def mounts_claim(model: Model) -> dict[str, str]:
+    """Return the label of a Job that mounts the claim."""
+    return {names.LABEL_CLAIM: names.claim_label(model.claim)}
 
 
 def _failure_rules() -> list[JSON]:
@@ -54,7 +59,7 @@ def pod_frame(model: Model, settings: Settings) -> JSON:
 
 
 def container(model: Model, settings: Settings, step: str, arguments: list[str], default: Resources) -> JSON:
-    """Return the container that runs `step`; it mounts the store and /tmp."""
+    """Return the container that runs `step`; of the pod's volumes it mounts /tmp."""
     return {
         "name": step,
         "image": settings.loader_image,
@@ -66,7 +71,7 @@ def container(model: Model, settings: Settings, step: str, arguments: list[str],
         ],
         "resources": pods.resources(model.spec.pull.resources, default),
         "securityContext": pods.container_security(),
-        "volumeMounts": [pods.store_mount(read_only=False), pods.temporary_mount()],
+        "volumeMounts": [pods.temporary_mount()],
     }
 
 

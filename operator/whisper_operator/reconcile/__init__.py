@@ -7,6 +7,7 @@ pods          why a pod does not run, and with what its containers ended
 refusals      why the API server refuses pods
 jobs          what state a pull Job is in, and how it ended
 pulling       what is to be done about the artifact: the next attempt, waiting, or nothing
+refreshing    whether the source has moved, and when to ask it again
 rollout       which artifact the servers get, and which ones have served
 serving       what the servers are up to
 tenants       who else is on a claim, and what they need there

@@ -11,6 +11,7 @@ from whisper_operator.api.names import ModelKey
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.job import build_job
+from whisper_operator.builders.refresh_job import build_refresh_job
 from whisper_operator.kube import kinds
 from whisper_operator.kube.applied import Applier
 from whisper_operator.kube.client import KubeClient
@@ -23,6 +24,7 @@ from whisper_operator.reconcile.objects import JSON, name
 from whisper_operator.reconcile.observation import Observed, is_shared
 from whisper_operator.reconcile.ownership import apply_owned, check_ownership
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.refreshing import Refreshing
 from whisper_operator.reconcile.server_objects import ServerObjects
 from whisper_operator.settings import Settings
 
@@ -56,7 +58,9 @@ class Changes:
         self._applier = Applier(client)
         self._servers = ServerObjects(client, settings, self._applier)
 
-    def carry_out(self, seen: Observed, decision: Pulling, artifact: Artifact | None, now: datetime) -> Outcome:
+    def carry_out(
+        self, seen: Observed, decision: Pulling, refreshing: Refreshing, artifact: Artifact | None, now: datetime
+    ) -> Outcome:
         """Make what is wanted, in the order in which one thing needs the other; `artifact` is what is to be served.
 
         What is refused does not keep the rest from being made: a claim that may not grow is no reason to stop serving.
@@ -69,8 +73,10 @@ class Changes:
         if decision.start and claim is not None and safe:
             started = attempts.make(partial(self._start_pull, seen, decision, now), True)
         deployment = self._servers.keep(seen, artifact, attempts)
-        for job in decision.delete:
+        for job in (*decision.delete, *refreshing.delete):
             attempts.make(partial(self._delete_job, model, job), None)
+        if refreshing.start:
+            attempts.make(partial(self._start_check, model), None)
         return Outcome(deployment or seen.deployment, deployment is not None, attempts.error, put_off=not started)
 
     def forget(self, model: ModelKey) -> None:
@@ -120,6 +126,9 @@ class Changes:
             _log.info("started a pull", extra={"model": str(seen.model.key), "job": name(job)})
         return started
 
+    def _start_check(self, model: Model) -> None:
+        self._client.create(build_refresh_job(model, self._settings))
+
     def _delete_job(self, model: Model, job: JSON) -> None:
         self._client.delete(kinds.JOB, model.namespace, name(job), job["metadata"]["uid"])
-        _log.info("deleted a pull", extra={"model": str(model.key), "job": name(job)})
+        _log.info("deleted a Job", extra={"model": str(model.key), "job": name(job)})

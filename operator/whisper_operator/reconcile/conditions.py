@@ -1,5 +1,6 @@
 """What was decided and seen, as the conditions of the status."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +12,11 @@ from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Condition, Phase, Status
 from whisper_operator.reconcile.objects import format_time
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.refreshing import NOT_CHECKED, Refreshing
 from whisper_operator.reconcile.rollout import Rejection
 from whisper_operator.reconcile.serving import Serving
 
+_STANDS = {"True": True, "False": False}
 _AT_WORK = (Phase.PULLING, Phase.WAITING)
 
 
@@ -26,12 +29,14 @@ class Situation:
         serving: what the servers are up to; None while there are none.
         refusal: why an object that we want cannot be made; None when all went well.
         rejection: that what the spec asks for was rejected; None when it was not.
+        refreshing: what is known of the source since then.
     """
 
     pulling: Pulling
     serving: Serving | None
     refusal: Finding | None = None
     rejection: Rejection | None = None
+    refreshing: Refreshing = NOT_CHECKED
 
     @property
     def headline(self) -> Finding:
@@ -49,7 +54,8 @@ class Situation:
         """Why a person is needed, or None."""
         servers = self.serving.finding if self.serving is not None else None
         rejected = self.rejection.finding if self.rejection is not None else None
-        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, rejected, servers)
+        asked = self.refreshing.lasting_failure
+        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, rejected, servers, asked)
         return next((finding for finding in findings if finding is not None and finding.degraded), None)
 
     @property
@@ -70,7 +76,11 @@ class Situation:
         return self.serving is not None and self.serving.settled and self.serving.key == artifact.key
 
 
-def conditions(situation: Situation) -> dict[str, tuple[bool, Finding]]:
+#: Of each condition its status, None where that is unknown, and why.
+Wanted = Mapping[str, tuple[bool | None, Finding]]
+
+
+def conditions(situation: Situation) -> Wanted:
     """Return each condition's status and why."""
     published = situation.pulling.phase is Phase.PUBLISHED
     degraded = situation.degraded
@@ -80,19 +90,22 @@ def conditions(situation: Situation) -> dict[str, tuple[bool, Finding]]:
         kinds.AVAILABLE: _available(situation.serving, headline),
         kinds.PROGRESSING: (situation.progressing, headline),
         kinds.DEGRADED: (degraded is not None, degraded or headline),
+        kinds.UP_TO_DATE: (situation.refreshing.up_to_date, situation.refreshing.finding),
         kinds.READY: (situation.ready, headline),
     }
 
 
-def paused_conditions(model: Model, serving: Serving | None) -> dict[str, tuple[bool, Finding]]:
+def paused_conditions(model: Model, serving: Serving | None) -> Wanted:
     """Return each condition's status and why, of a model that is left as it is."""
     paused = Finding(Reason.PAUSED)
+    before = model.status.condition(kinds.UP_TO_DATE)
     trouble = serving.finding if serving is not None and serving.finding.degraded else None
     return {
         kinds.ARTIFACT_READY: (_is_published(model), paused),
         kinds.AVAILABLE: _available(serving, paused),
         kinds.PROGRESSING: (False, paused),
         kinds.DEGRADED: (trouble is not None, trouble or paused),
+        kinds.UP_TO_DATE: (_STANDS.get(before.status) if before is not None else None, paused),
         kinds.READY: (_serves_as_asked(model, serving), paused),
     }
 
@@ -122,14 +135,12 @@ def _available(serving: Serving | None, otherwise: Finding) -> tuple[bool, Findi
     return False, serving.finding
 
 
-def as_conditions(
-    wanted: dict[str, tuple[bool, Finding]], previous: Status, generation: int, now: datetime
-) -> tuple[Condition, ...]:
+def as_conditions(wanted: Wanted, previous: Status, generation: int, now: datetime) -> tuple[Condition, ...]:
     """Return the conditions to write. The time of transition moves only with the status of a condition."""
     made = (
         Condition(
             type=kind,
-            status=str(stands),
+            status="Unknown" if stands is None else str(stands),
             reason=str(finding.reason),
             message=finding.message,
             observed_generation=generation,

@@ -1,4 +1,4 @@
-"""Events about a WhisperModel, for `kubectl describe`: that its artifact is published, and each change of its state."""
+"""Events about a WhisperModel, for `kubectl describe`: its artifact, its source, and each change of its state."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,6 +30,9 @@ def notes(before: Status, after: Status) -> Iterator[Note]:
     published = _changed(kinds.ARTIFACT_READY, before, after)
     if published is not None and published.status == "True":
         yield Note("Normal", published.reason, published.message)
+    moved = _changed(kinds.UP_TO_DATE, before, after)
+    if moved is not None and moved.status == "False":
+        yield Note("Normal", moved.reason, moved.message)
     headline = _changed(kinds.READY, before, after)
     if headline is not None:
         degraded = after.condition(kinds.DEGRADED)

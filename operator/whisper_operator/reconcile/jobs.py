@@ -21,9 +21,9 @@ _EXIT_CODE = re.compile(r"exit code (\d+)")
 _STEP_REASONS = {CONVERT: Reason.CONVERTING, PUBLISH: Reason.PUBLISHING}
 
 
-def is_pull(job: JSON) -> bool:
-    """Tell whether the Job is an attempt to pull, and none of those beside it."""
-    return bool(dig(job, "metadata", "labels", names.LABEL_COMPONENT) == names.COMPONENT_PULL)
+def component(job: JSON) -> str:
+    """Return what kind of Job it is: of a pull, or of what is done beside it."""
+    return str(dig(job, "metadata", "labels", names.LABEL_COMPONENT))
 
 
 def inputs(job: JSON) -> str:
@@ -51,6 +51,11 @@ def succeeded(job: JSON) -> bool:
     return condition(job, "Complete") is not None
 
 
+def end(job: JSON) -> JSON | None:
+    """Return the condition that says how the Job ended, or is about to; None while it runs."""
+    return condition(job, "Complete") or _failed(job)
+
+
 def _failed(job: JSON) -> JSON | None:
     # FailureTarget comes first, while the Job's pods are still being ended: the outcome is known by then.
     return condition(job, "Failed") or condition(job, "FailureTarget")
@@ -69,8 +74,7 @@ def is_about_to_fail(job_pods: Sequence[JSON]) -> bool:
 
 def finished(job: JSON) -> datetime:
     """Return when the Job ended; when it was created, while that is not known."""
-    ended = condition(job, "Complete") or _failed(job)
-    return time_of(dig(ended, "lastTransitionTime") or job["metadata"]["creationTimestamp"])
+    return time_of(dig(end(job), "lastTransitionTime") or job["metadata"]["creationTimestamp"])
 
 
 def failure(job: JSON, job_pods: Sequence[JSON]) -> Finding:

@@ -21,6 +21,7 @@ class Observed:
         claim: the claim of the artifacts, named or made.
         source_claim: the claim that a volume source names.
         jobs: its pull Jobs, of any inputs, in the order of their attempts; those being deleted left out.
+        checks: its Jobs that ask the source what it holds now.
         pods: of Jobs and Deployment.
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
         server_events: of a server's pod while kubelet prepares it.
@@ -32,6 +33,7 @@ class Observed:
     claim: JSON | None = None
     source_claim: JSON | None = None
     jobs: tuple[JSON, ...] = ()
+    checks: tuple[JSON, ...] = ()
     pods: tuple[JSON, ...] = ()
     events: tuple[JSON, ...] = ()
     server_events: tuple[JSON, ...] = ()
@@ -77,13 +79,15 @@ def observe(client: KubeClient, model: Model) -> Observed:
     own_jobs = [
         job
         for job in client.list(kinds.JOB, model.namespace, labels=mine)
-        if jobs.is_pull(job) and controller(job) == model.uid and not is_deleted(job)
+        if controller(job) == model.uid and not is_deleted(job)
     ]
+    pulls = [job for job in own_jobs if jobs.component(job) == names.COMPONENT_PULL]
     seen = Observed(
         model=model,
         claim=client.get(kinds.CLAIM, model.namespace, model.claim),
         source_claim=client.get(kinds.CLAIM, model.namespace, volume.claim_name) if volume else None,
-        jobs=tuple(sorted(own_jobs, key=jobs.attempt)),
+        jobs=tuple(sorted(pulls, key=jobs.attempt)),
+        checks=tuple(job for job in own_jobs if jobs.component(job) == names.COMPONENT_REFRESH),
         pods=tuple(client.list(kinds.POD, model.namespace, labels=mine)),
         deployment=client.get(kinds.DEPLOYMENT, model.namespace, names.deployment(model.name)),
         services=tuple(client.list(kinds.SERVICE, model.namespace, labels=mine)),

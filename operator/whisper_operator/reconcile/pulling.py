@@ -14,7 +14,7 @@ from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact, Phase
 from whisper_operator.builders.job import pod_hash
-from whisper_operator.reconcile import claims, jobs
+from whisper_operator.reconcile import claims, jobs, refreshing
 from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import Observed
 from whisper_operator.settings import Settings
@@ -96,9 +96,9 @@ def retry_delay(attempt: int) -> timedelta:
 
 def _decide_without_job(seen: Observed) -> Pulling:
     artifact = seen.recorded
-    if artifact is not None and not _missing(seen, artifact, since=None):
-        return _published(seen, artifact)
-    return _start(seen, 1)
+    if artifact is None or _missing(seen, artifact, since=None) or _is_superseded(seen, artifact):
+        return _start(seen, 1)
+    return _published(seen, artifact)
 
 
 def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings) -> Pulling:
@@ -129,7 +129,14 @@ def _decide_succeeded(seen: Observed, job: JSON, now: datetime) -> Pulling:
         return _next_attempt(seen, job, gone, now)
     if _missing(seen, artifact, since=jobs.finished(job)):
         return _next_attempt(seen, job, Finding(LoaderReason.ARTIFACT_MISSING), now)
+    if _is_superseded(seen, artifact):
+        return _start(seen, jobs.attempt(job) + 1)
     return _published(seen, artifact)
+
+
+def _is_superseded(seen: Observed, artifact: Artifact) -> bool:
+    """Tell whether the source holds something else by now, and that is to be followed."""
+    return refreshing.is_followed(seen.model) and refreshing.has_moved(seen.model, artifact)
 
 
 def _decide_pinned(seen: Observed, pin: str) -> Pulling:

@@ -16,7 +16,7 @@ from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
 from whisper_operator.metrics import Metrics
-from whisper_operator.reconcile import claims, events, mounts, pulling, rollout
+from whisper_operator.reconcile import claims, events, mounts, pulling, refreshing, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.conditions import Situation
@@ -101,11 +101,12 @@ class Reconciler:
             return Visit(exists=True)
         decision = pulling.decide(seen, now, self._settings)
         given = rollout.decide(seen, decision)
-        outcome = self._changes.carry_out(seen, decision, given.artifact, now)
+        known = refreshing.decide(seen, decision.artifact, now)
+        outcome = self._changes.carry_out(seen, decision, known, given.artifact, now)
         if outcome.put_off:
             decision = pulling.put_off(decision)
         servers = _servers(seen, outcome.deployment)
-        situation = Situation(decision, servers, _refusal(outcome.error), given.rejection)
+        situation = Situation(decision, servers, _refusal(outcome.error), given.rejection, known)
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
         status = build_status(model, situation, given.artifact, target, progress, now)
@@ -113,7 +114,7 @@ class Reconciler:
         measure_pull(self._metrics, seen, status)
         if outcome.error is not None:
             raise outcome.error
-        return Visit(exists=True, look_again=_look_again(seen, decision))
+        return Visit(exists=True, look_again=_earlier(_look_again(seen, decision), known.look_again))
 
     def _let_go(self, body: JSON) -> Visit:
         """Bring a WhisperModel that is being deleted closer to its end; without our finalizer that is not ours."""
@@ -191,3 +192,7 @@ def _refusal(error: KubeError | None) -> Finding | None:
     if not isinstance(error, Refused):
         return None
     return Finding(Reason.PODS_FORBIDDEN if error.forbidden else LoaderReason.SPEC_INVALID, str(error))
+
+
+def _earlier(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((time for time in (one, other) if time is not None), default=None)

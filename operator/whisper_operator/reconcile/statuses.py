@@ -46,6 +46,7 @@ def build_status(
         target=target,
         pull=_pull(situation.pulling, progress),
         revisions=revisions,
+        refresh=situation.refreshing.record,
     )
 
 
@@ -119,6 +120,7 @@ def _halted_status(model: Model | InvalidModel, finding: Finding, now: datetime,
         kinds.AVAILABLE: (available is not None and available.status == "True", finding),
         kinds.PROGRESSING: (progressing, finding),
         kinds.DEGRADED: (not progressing, finding),
+        kinds.UP_TO_DATE: (None, finding),
         kinds.READY: (False, finding),
     }
     return Status(
@@ -133,4 +135,5 @@ def _halted_status(model: Model | InvalidModel, finding: Finding, now: datetime,
         artifact=before.artifact,
         target=before.target,
         revisions=before.revisions,
+        refresh=before.refresh,
     )

@@ -10,10 +10,11 @@ from whisper_contract.progress import Progress
 from whisper_operator.api.model import InvalidModel
 from whisper_operator.api.names import ModelKey
 from whisper_operator.api.reasons import Finding
-from whisper_operator.api.status import Artifact, Phase, Status, parse_status
+from whisper_operator.api.status import Artifact, Phase, Refresh, Status, parse_status
 from whisper_operator.reconcile import events
 from whisper_operator.reconcile.conditions import Situation, as_conditions, conditions
 from whisper_operator.reconcile.pulling import Pulling
+from whisper_operator.reconcile.refreshing import LASTING_FAILURES, Refreshing
 from whisper_operator.reconcile.rollout import Rejection
 from whisper_operator.reconcile.serving import Serving
 from whisper_operator.reconcile.statuses import build_invalid_status, build_paused_status, build_status, build_target
@@ -107,8 +108,37 @@ TABLE: dict[str, tuple[Situation, str]] = {
 def test_what_the_conditions_say(case: str) -> None:
     situation, said = TABLE[case]
     found = conditions(situation)
-    assert " ".join(("+" if stands else "-") + finding.reason for stands, finding in found.values()) == said
-    assert list(found) == ["ArtifactReady", "Available", "Progressing", "Degraded", "Ready"]
+    assert list(found) == ["ArtifactReady", "Available", "Progressing", "Degraded", "UpToDate", "Ready"]
+    told = (found[kind] for kind in found if kind != "UpToDate")
+    assert " ".join(("+" if stands else "-") + finding.reason for stands, finding in told) == said
+
+
+def test_that_the_source_has_moved_says_nothing_about_the_servers() -> None:
+    moved = Situation(DONE, UP, refreshing=Refreshing(False, Finding("SourceMoved")))
+    found = dict(conditions(moved))
+    assert found.pop("UpToDate") == (False, Finding("SourceMoved"))
+    assert found == {kind: said for kind, said in conditions(Situation(DONE, UP)).items() if kind != "UpToDate"}
+
+
+def test_a_source_that_cannot_be_asked_for_long_needs_a_person_and_the_model_is_ready_all_the_same() -> None:
+    record = Refresh(checked_time="2026-01-01T00:00:00Z", failures=LASTING_FAILURES)
+    found = conditions(Situation(DONE, UP, refreshing=Refreshing(None, Finding("Unauthorized"), record)))
+    assert found["Degraded"] == (True, Finding("Unauthorized"))
+    assert found["UpToDate"] == (None, Finding("Unauthorized"))
+    assert found["Ready"][0] is True
+
+
+def test_what_is_not_known_is_unknown() -> None:
+    written = status_of(Situation(DONE, UP)).condition("UpToDate")
+    assert written is not None
+    assert (written.status, written.reason) == ("Unknown", "NotChecked")
+
+
+def test_an_event_tells_that_the_source_has_moved() -> None:
+    before = status_of(Situation(DONE, UP))
+    after = status_of(Situation(DONE, UP, refreshing=Refreshing(False, Finding("SourceMoved", "It did"))), before)
+    (note,) = events.notes(before, after)
+    assert note[:2] == ("Normal", "SourceMoved")
 
 
 @pytest.mark.parametrize("case", TABLE)
@@ -209,14 +239,18 @@ def test_what_is_told_of_a_paused_model(case: str) -> None:
     change, serving, said = PAUSES[case]
     before = status_of(Situation(DONE, UP))
     paused = build_paused_status(model(paused=True, status=before.to_json(), **change), serving, NOW)
-    told = (("+" if one.status == "True" else "-") + one.reason for one in paused.conditions)
+    others = (one for one in paused.conditions if one.type != "UpToDate")
+    told = (("+" if one.status == "True" else "-") + one.reason for one in others)
     assert " ".join(told) == said
     assert (paused.artifact, paused.target, paused.revisions) == (before.artifact, before.target, before.revisions)
 
 
 def test_a_model_that_was_paused_from_the_start_has_nothing() -> None:
     paused = build_paused_status(model(paused=True), None, NOW)
-    assert {one.status for one in paused.conditions} == {"False"}
+    assert {one.status for one in paused.conditions if one.type != "UpToDate"} == {"False"}
+    up_to_date = paused.condition("UpToDate")
+    assert up_to_date is not None
+    assert up_to_date.status == "Unknown"
     assert paused.ready == "0/1"
 
 
