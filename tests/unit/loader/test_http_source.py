@@ -234,6 +234,13 @@ def test_a_body_that_ends_early_is_no_whole_archive(length: object, job: Job, we
     assert "the next attempt starts anew" in done.errors or not length, done.errors
 
 
+def test_an_address_orders_no_terminal_about(web: Web, store: Path) -> None:
+    web.serve("/%C2%9B2J.tar", Page(b"no archive"))
+    done = whisper_model("pull", f"{web.url}/\x9b2J.tar", "--store", store)
+    assert (done.exit_code, r"pulling http://" in done.errors, r"/\x9b2J.tar#etag=" in done.errors) == (71, True, True)
+    assert "\x9b" not in done.errors
+
+
 def test_nothing_that_a_pull_leaves_holds_the_signature(web: Web, archive: bytes, store: Path, tmp_path: Path) -> None:
     url = web.serve("/x.tar.zst", Page(archive)) + SIGNED
     folder = secret(tmp_path, headers="X-Key: s3cr3t")

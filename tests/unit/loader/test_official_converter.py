@@ -17,6 +17,8 @@ from tests.support.stores import contents
 from whisper_loader.model.quantization import QUANTIZATIONS
 
 OWN = Path(sysconfig.get_path("scripts"), "ct2-transformers-converter") if find_spec("torch") else None
+# Each run of it takes ten seconds: of other checkpoints than the usual one, what rounds in different ways.
+ROUNDED = ("float16", "int8_float16")
 CONVERTER = os.environ.get("OFFICIAL_CONVERTER", OWN)
 
 
@@ -39,14 +41,14 @@ def ours(source: Path, target: Path, quantization: str) -> Path:
 @pytest.mark.timeout(1800)
 def test_both_converters_make_the_same_bytes_of_every_type_of_weights(tmp_path: Path) -> None:
     sources = {
-        "float16": SPEECH_MODEL,
-        "float32": make_variant(tmp_path / "float32", "float32", "float32"),
-        "bfloat16": make_variant(tmp_path / "bfloat16", "bfloat16", "bfloat16"),
-        "uneven": make_uneven(tmp_path / "uneven"),
+        SPEECH_MODEL: QUANTIZATIONS,
+        make_variant(tmp_path / "float32", "float32", "float32"): ROUNDED,
+        make_variant(tmp_path / "bfloat16", "bfloat16", "bfloat16"): ROUNDED,
+        make_uneven(tmp_path / "uneven"): ROUNDED[-1:],
     }
-    for name, source in sources.items():
-        for quantization in QUANTIZATIONS:
-            place = tmp_path / f"{name} as {quantization}"
+    for source, quantizations in sources.items():
+        for quantization in quantizations:
+            place = tmp_path / f"{source.name} as {quantization}"
             place.mkdir()
             made = contents(ours(source, place / "ours", quantization))
             assert made == contents(official(source, place / "official", quantization)), place.name
