@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +118,22 @@ class Place:
                 return condition
             time.sleep(0.3)
         raise AssertionError(f"{name}: {kind} never was {wanted}\n{self.story(name)}")
+
+    def wait_for(self, name: str, what: str, true: Callable[[], bool]) -> None:
+        """Wait until something about the WhisperModel is true.
+
+        Raises:
+            AssertionError: it has not come to that in time; with what a person would look at.
+        """
+        deadline = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < deadline, f"not true in {SECONDS} s: {what}\n{self.story(name)}"
+            time.sleep(0.3)
+
+    def names(self, kinds: str) -> set[str]:
+        """Return kind and name of all that is here of these kinds."""
+        items = json.loads(self.kubectl("get", kinds, "-o", "json"))["items"]
+        return {f"{item['kind']}/{item['metadata']['name']}" for item in items}
 
     def story(self, name: str) -> str:
         """What a person would look at first."""

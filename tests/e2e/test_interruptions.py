@@ -1,6 +1,5 @@
 """Things end in the middle: the operator is killed, a model is deleted. Nothing is lost, nothing is left."""
 
-import json
 import time
 from typing import Any
 
@@ -19,10 +18,10 @@ def test_an_operator_killed_in_mid_pull_goes_on_where_it_was(place: Place, archi
         place.apply("small", place.s3_source("small.tar.zst", endpoint=f"http://{place.s3.host}:{port}"))
         pulling = wait_for_progress(place, "small")
         assert pulling["step"] == "pull"
-        jobs = names(place, "jobs")
+        jobs = place.names("jobs")
         place.cluster.kubectl("delete", "pods", "--all", f"--namespace={operator}", "--force", "--grace-period=0")
         place.wait_ready("small")
-    assert names(place, "jobs") == jobs, "the pull that was under way was taken up, not started again"
+    assert place.names("jobs") == jobs, "the pull that was under way was taken up, not started again"
     assert place.transcribe("small", "en-01.flac") == ["Hello."]
 
 
@@ -53,9 +52,4 @@ def wait_for_progress(place: Place, name: str) -> dict[str, Any]:
 
 def everything(place: Place) -> set[str]:
     """The names of all that could be left behind."""
-    return names(place, KINDS)
-
-
-def names(place: Place, kinds: str) -> set[str]:
-    items = json.loads(place.kubectl("get", kinds, "-o", "json"))["items"]
-    return {f"{item['kind']}/{item['metadata']['name']}" for item in items}
+    return place.names(KINDS)

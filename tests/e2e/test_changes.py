@@ -1,0 +1,60 @@
+"""What a model ships on a Friday: another revision under load, a bad one, and the way back."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.e2e.place import RECORDINGS, Place
+from tests.support.archives import Archives
+
+#: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
+CLIP, TEXT = "en-01.flac", "Hello."
+FEW_CALLERS = 2
+
+
+@contextmanager
+def under_load(place: Place, name: str) -> Iterator[dict[str, Any]]:
+    """Have NVIDIA's client call the servers all the while; what came of it is in the dictionary afterwards."""
+    address = place.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
+    program = [sys.executable, "-m", "tests.support.riva_load", f"{address}:50051", "en-US", str(RECORDINGS / CLIP)]
+    program.append(f"--callers={FEW_CALLERS}")
+    told: dict[str, Any] = {}
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as calling:
+        assert calling.stdout is not None
+        assert calling.stdout.readline() == "calling\n"
+        try:
+            yield told
+        finally:
+            output, _ = calling.communicate(timeout=60)
+    told.update(json.loads(output))
+
+
+def serving(place: Place, name: str) -> str:
+    digest: str = place.status(name)["artifact"]["digest"]
+    return digest
+
+
+def test_another_revision_goes_into_service_under_load_without_a_failed_call(place: Place, archives: Archives) -> None:
+    place.s3.put("models", "small.tar.zst", archives.whole())
+    place.volume("store")
+    source = place.s3_source("small.tar.zst")
+    place.apply("small", source, conversion={"quantization": "float32"})
+    place.wait_ready("small")
+    first = serving(place, "small")
+    with under_load(place, "small") as told:
+        place.apply("small", source, conversion={"quantization": "int8"})
+        place.wait_for("small", "another revision serves", lambda: serving(place, "small") != first)
+        second = serving(place, "small")
+        # And back: what is kept is not pulled again.
+        jobs = place.names("jobs")
+        place.apply("small", source, conversion={"quantization": "int8"}, pin=first)
+        place.wait_for("small", "the first one serves again", lambda: serving(place, "small") == first)
+        place.wait("small", "Ready", status="True", reason="ServersReady")
+    assert told["failed"] == []
+    assert told["heard"] == [TEXT]
+    assert told["answered"] > FEW_CALLERS
+    assert place.names("jobs") <= jobs
+    assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
