@@ -32,6 +32,7 @@ class Reason(StrEnum):
     SPEC_INVALID = "SpecInvalid"
     ARTIFACT_MISSING = "ArtifactMissing"
     WARM_UP_FAILED = "WarmUpFailed"
+    GOLDEN_CLIP_FAILED = "GoldenClipFailed"
     SOURCE_QUOTA_EXCEEDED = "SourceQuotaExceeded"
     SOURCE_CHANGED = "SourceChanged"
     SOURCE_UNREACHABLE = "SourceUnreachable"
@@ -171,6 +172,14 @@ FAILURES: dict[Reason, Failure] = {
             ("serve",),
             "The server could not load the model or transcribe its bundled clip on the device, or failed there later.",
             "Read the server's log; check the device, the compute type and the memory that the model needs.",
+        ),
+        Failure(
+            Reason.GOLDEN_CLIP_FAILED,
+            EXIT_RETRY,
+            ("serve",),
+            "The model works on the device, and more words of the golden clip came out wrong than are allowed.",
+            "Compare what was expected with what was heard: another quantization or compute type, another model, or "
+            "another clip (server.goldenClip).",
         ),
         Failure(
             Reason.SPEC_INVALID,

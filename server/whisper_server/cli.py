@@ -14,6 +14,7 @@ from whisper_server.artifact import ArtifactMissingError, open_artifact
 from whisper_server.configuration.reading import parse_settings
 from whisper_server.configuration.settings import Settings
 from whisper_server.configuration.values import SettingsError
+from whisper_server.golden_clip import GoldenClipError
 from whisper_server.operations.logs import configure_logging
 from whisper_server.security.mounted import MountedFileError
 from whisper_server.serve import BrokenError, LoadEngine, WarmUpError, load_whisper, serve
@@ -58,6 +59,8 @@ def serve_artifact(settings: Settings, load_engine: LoadEngine = load_whisper) -
         return _fail(settings.termination_log, Reason.ARTIFACT_MISSING, str(error), digest)
     except (WarmUpError, BrokenError) as error:
         return _fail(settings.termination_log, Reason.WARM_UP_FAILED, str(error), digest)
+    except GoldenClipError as error:
+        return _fail(settings.termination_log, Reason.GOLDEN_CLIP_FAILED, str(error), digest)
     except MountedFileError as error:
         return _fail(settings.termination_log, Reason.SPEC_INVALID, str(error), digest)
     except OSError as error:

@@ -19,6 +19,7 @@ from whisper_server.engine.loading import EngineSettings
 from whisper_server.engine.schedule.rows import ScheduleSettings
 from whisper_server.engine.whisper import WhisperEngine
 from whisper_server.front_ends import FrontEnds
+from whisper_server.golden_clip import GoldenClip, GoldenClipError
 from whisper_server.http.openai import openai_server
 from whisper_server.operations.engine_metrics import EngineMetrics
 from whisper_server.operations.lifecycle import Lifecycle, Phase
@@ -30,6 +31,7 @@ from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.riva import RivaSpeechRecognition
 from whisper_server.rpc.server import RpcServer
 from whisper_server.rpc.transcription import Transcription
+from whisper_server.security.mounted import MountedFileError
 from whisper_server.security.secured import Security
 from whisper_server.served_model import ServedModel
 from whisper_server.transcriber import Transcriber
@@ -87,18 +89,20 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
 
     Raises:
         WarmUpError: when the model does not work here.
+        GoldenClipError: when it works, and hears wrongly.
         BrokenError: when it worked, and works no more.
-        MountedFileError: when tokens, certificates or the words to mask are not as they should be.
+        MountedFileError: when tokens, certificates, the words to mask or the golden clip are not as they should be.
         OSError: when a port is taken.
     """
     signals, lifecycle, metrics = _StopSignals(), Lifecycle(), Metrics()
     security = Security.open(settings, metrics)
     profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
+    golden_clip = _read_golden_clip(settings)
     probes = probe_application(lifecycle, metrics)
     async with _beating(lifecycle), serving_probes(probes, settings.host, settings.probe_port) as probe_port:
         log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
         loading = load_engine(settings, artifact, EngineMetrics(metrics))
-        engine = await _unless(signals.first, _prepare_engine(loading, artifact))
+        engine = await _unless(signals.first, _prepare_engine(loading, artifact, golden_clip))
         if engine is None:
             return
         _tell_model(metrics, settings, artifact, engine)
@@ -124,7 +128,12 @@ async def _beating(lifecycle: Lifecycle) -> AsyncGenerator[None, None]:
         beating.cancel()
 
 
-async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact) -> Engine:
+def _read_golden_clip(settings: Settings) -> GoldenClip | None:
+    audio, text = settings.golden_clip_file, settings.golden_text_file
+    return GoldenClip.read(audio, text, settings.golden_max_word_error_percent) if audio and text else None
+
+
+async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact, golden_clip: GoldenClip | None) -> Engine:
     try:
         engine = await loading
     except EngineError as error:
@@ -135,7 +144,19 @@ async def _prepare_engine(loading: Awaitable[Engine], artifact: Artifact) -> Eng
     except Exception as error:  # Whatever it is, it would meet every request too.
         raise WarmUpError(f"the bundled clip cannot be transcribed on {engine.device}: {error}") from error
     log.info("warmed up in %.3f s", time.monotonic() - began)
+    if golden_clip is not None:
+        await _check(golden_clip, engine)
     return engine
+
+
+async def _check(golden_clip: GoldenClip, engine: Engine) -> None:
+    try:
+        percent = await golden_clip.check(engine)
+    except (GoldenClipError, MountedFileError):
+        raise
+    except Exception as error:
+        raise WarmUpError(f"the golden clip cannot be transcribed on {engine.device}: {error}") from error
+    log.info("the golden clip came out with %.0f %% of word errors", percent)
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | None:

@@ -10,6 +10,7 @@ from whisper_server.engine.options import Instructions
 
 #: 1.5 s of speech, made for this project with a speech synthesiser: tests/fixtures/recordings/en-00.flac.
 _CLIP = "warm_up.flac"
+_MAX_SECONDS = 300
 
 
 async def warm_up(engine: Engine, *, word_times: bool) -> Transcription:
@@ -20,6 +21,16 @@ async def warm_up(engine: Engine, *, word_times: bool) -> Transcription:
         word_times: whether the model can tell them; they have kernels of their own.
     """
     clip = resources.files("whisper_server").joinpath(_CLIP).read_bytes()
-    blocks = decoded(AudioHint(), whole(clip), DecodeLimits(max_seconds=60))
+    return await transcribe_clip(engine, clip, word_times=word_times)
+
+
+async def transcribe_clip(engine: Engine, clip: bytes, *, word_times: bool) -> Transcription:
+    """Transcribe the bytes of an audio file the way requests are.
+
+    Raises:
+        InvalidRequestError: when they are no audio, or more than is read of a clip.
+        TooLargeError: likewise.
+    """
+    blocks = decoded(AudioHint(), whole(clip), DecodeLimits(max_seconds=_MAX_SECONDS))
     request = TranscriptionRequest(blocks, Instructions(word_times=word_times), Caller("warm-up"))
     return await collect(engine.transcribe(request))

@@ -289,6 +289,12 @@ TWINS = [
         ]
     ),
     Twins(
+        "audio and text of a golden clip apart",
+        "the golden clip's audio and text are under keys of their own",
+        server(goldenClip={"configMapName": "clip", "audioKey": "a", "textKey": "b"}),
+        server(goldenClip={"configMapName": "clip", "textKey": "audio"}),
+    ),
+    Twins(
         "each model name once",
         "a model name stands once in the list",
         server(modelNames=["whisper-1", "whisper-2"]),

@@ -63,12 +63,15 @@ def test_when_the_spec_changes_during_a_rollout_the_last_that_served_comes_back(
 QUICK = {"rollout": {"progressDeadlineSeconds": 10}}
 
 
-def reject_another(world: World) -> JSON:
-    """Let a second artifact be rolled out whose servers do not warm up, until it is rejected; return its pull."""
-    pull = publish_another(world, world.bring_up(server=QUICK), server=QUICK)
+def reject_another(
+    world: World, reason: str = "WarmUpFailed", message: str = "CUDA failed: out of memory", **server: Any
+) -> JSON:
+    """Let a second artifact be rolled out whose servers end with this, until it is rejected; return its pull."""
+    server |= QUICK
+    pull = publish_another(world, world.bring_up(server=server), server=server)
     world.until("a server of the new one is there", lambda: len(world.server_pods()) == 2)
     (new,) = (pod for pod in world.server_pods() if is_with(pod, OTHER_DIGEST))
-    world.crash(new, 1, "WarmUpFailed", "CUDA failed: out of memory")
+    world.crash(new, 1, reason, message)
     world.until("it is rejected", lambda: world.status()["target"]["state"] == "Rejected")
     return pull
 
@@ -100,6 +103,16 @@ def test_a_rollout_that_cannot_finish_goes_back_to_the_last_that_served(
     assert served(world) == DIGEST
     assert world.status()["target"]["state"] == "Rejected"
     assert len([note for note in world.select("event") if note["reason"] == "Rejected"]) == 1
+
+
+def test_an_artifact_that_hears_the_golden_clip_wrongly_is_rejected(world: World) -> None:
+    clip = {"configMapName": "clip", "maxWordErrorPercent": 5}
+    reject_another(world, "GoldenClipFailed", "the golden clip came out with 40 % of word errors", goldenClip=clip)
+    degraded = world.until_condition("Degraded", "True", "GoldenClipFailed")
+    assert "serves on: the golden clip came out with 40 % of word errors. Compare what" in degraded["message"]
+    arguments = world.get("deployment", "m-server")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[-2:] == ["--golden-max-word-error-percent", "5"]
+    assert "/var/run/whisper/golden-clip/audio" in arguments
 
 
 def test_what_was_rejected_is_tried_again_when_a_person_asks(world: World) -> None:

@@ -37,6 +37,7 @@ _NEIGHBOURS: dict[str, dict[str, Any]] = {
     "server.env[]": {"name": "LEVEL"},
     f"server.affinity.nodeAffinity.{PREFERRED}[]": {"weight": 1, "preference": {"matchExpressions": [_EXPRESSION]}},
     "server.options.profanityWordsRef": {"name": "words"},
+    "server.goldenClip": {"configMapName": "clip"},
     "server.tls": {"secretName": "certificate"},
     "server.auth": {"secretRef": {"name": "tokens"}, "allowWithoutTLS": True},
     "server.topologySpreadConstraints[]": _NEAR,

@@ -226,6 +226,13 @@ class Options(_Part, frozen=True):
     profanity_words_ref: ConfigMapKey | None = None
 
 
+class GoldenClip(_Part, frozen=True):
+    config_map_name: str
+    audio_key: str = "audio"
+    text_key: str = "text"
+    max_word_error_percent: int = 10
+
+
 class ClientCA(_Part, frozen=True):
     secret_name: str | None = None
     key: str = "ca.crt"
@@ -301,6 +308,7 @@ class Server(_Part, frozen=True):
     options: Options = Options()
     tls: TLS | None = None
     auth: Auth | None = None
+    golden_clip: GoldenClip | None = None
     service: Service = Service()
     disruption: Disruption = Disruption()
     rollout: Rollout = Rollout()

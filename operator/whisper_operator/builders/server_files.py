@@ -1,4 +1,4 @@
-"""Secrets and ConfigMaps that servers read as files: certificates, tokens, words.
+"""Secrets and ConfigMaps that servers read as files: certificates, tokens, words, a golden clip.
 
 They are not optional: a server without its certificate must not start, and kubelet says in an event what is missing.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from whisper_operator.api.spec import TLS, Auth, Options, Server
+from whisper_operator.api.spec import TLS, Auth, GoldenClip, Options, Server
 from whisper_operator.builders.metadata import JSON
 
 _MOUNT = PurePosixPath("/var/run/whisper")
@@ -58,7 +58,7 @@ class ServerFiles:
 
 def server_files(server: Server) -> tuple[ServerFiles, ...]:
     """Return all that the servers read as files, but for the model."""
-    return (*_tls(server.tls), *_auth(server.auth), *_profanity(server.options))
+    return (*_tls(server.tls), *_auth(server.auth), *_profanity(server.options), *_golden_clip(server.golden_clip))
 
 
 def _tls(tls: TLS | None) -> list[ServerFiles]:
@@ -85,3 +85,10 @@ def _profanity(options: Options) -> list[ServerFiles]:
         return []
     flag, field = {"--profanity-words-file": words.key}, "server.options.profanityWordsRef"
     return [ServerFiles("profanity-words", FileKind.CONFIG_MAP, words.name, field, flag)]
+
+
+def _golden_clip(clip: GoldenClip | None) -> list[ServerFiles]:
+    if clip is None:
+        return []
+    pair, field = {"--golden-clip-file": clip.audio_key, "--golden-text-file": clip.text_key}, "server.goldenClip"
+    return [ServerFiles("golden-clip", FileKind.CONFIG_MAP, clip.config_map_name, f"{field}.configMapName", pair)]

@@ -25,6 +25,7 @@ def server_flags(model: Model, artifact: Artifact) -> list[str]:
         *_options(server.options),
         *(flag for files in server_files(server) for flag in files.flags),
         *_tokens_without_tls(server),
+        *_golden_limit(server),
     ]
 
 
@@ -35,6 +36,11 @@ def _options(options: Options) -> Iterator[str]:
         if isinstance(value, int | str):
             yield f"--{field.name.replace('_', '-')}"
             yield str(value)
+
+
+def _golden_limit(server: Server) -> list[str]:
+    clip = server.golden_clip
+    return ["--golden-max-word-error-percent", str(clip.max_word_error_percent)] if clip is not None else []
 
 
 def _tokens_without_tls(server: Server) -> list[str]:

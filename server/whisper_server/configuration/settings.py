@@ -145,6 +145,14 @@ class Settings:
             optional_file, "file with the words or phrases to mask where a caller asks for it, one a line; empty: none"
         ),
     ] = None
+    golden_clip_file: Annotated[
+        Path | None,
+        Setting(optional_file, "recording that has to come out right before the server becomes ready; empty: none"),
+    ] = None
+    golden_text_file: Annotated[Path | None, Setting(optional_file, "file with what is said in it")] = None
+    golden_max_word_error_percent: Annotated[
+        int, Setting(whole_number(0, 100), "word errors in it, in percent of its words, at most")
+    ] = 10
     log_format: Annotated[str, Setting(one_of("json", "text"), "json or text")] = "json"
     log_level: Annotated[str, Setting(one_of(*LOG_LEVELS), ", ".join(LOG_LEVELS))] = "info"
     termination_log: Annotated[Path, Setting(Path, "file that takes the termination message, if it is there")] = Path(
@@ -175,6 +183,8 @@ class Settings:
 
     def check(self) -> None:
         """Raise SettingsError when settings contradict one another."""
+        if (self.golden_clip_file is None) != (self.golden_text_file is None):
+            raise SettingsError("--golden-clip-file and --golden-text-file are given together or not at all")
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise SettingsError("--tls-certificate-file and --tls-key-file are given together or not at all")
         if self.tls_client_ca_file is not None and self.tls_certificate_file is None:

@@ -36,6 +36,11 @@ def breakable_between_words(before: str, after: str) -> bool:
     return (_within(before, _UNSPACED) or _within(after, _UNSPACED)) and _allowed(before, after)
 
 
+def is_unspaced(character: str) -> bool:
+    """Tell whether `character` is of a script that puts no spaces between words."""
+    return _within(character, _UNSPACED)
+
+
 def is_mark(character: str) -> bool:
     """Tell whether `character` is drawn onto the one before it."""
     return unicodedata.category(character) in _MARKS

@@ -13,6 +13,7 @@ SERVER = {
     "tls": {"secretName": "certificate", "clientCA": {"secretName": "authorities"}},
     "auth": {"secretRef": {"name": "callers"}},
     "options": {"profanityWordsRef": {"name": "words"}},
+    "goldenClip": {"configMapName": "clip"},
 }
 FILES = server_files(parse_spec({"source": {"volume": {"claimName": "c"}}, "server": SERVER}).server)
 
@@ -50,6 +51,11 @@ TABLE: dict[str, tuple[list[JSON], str, str]] = {
         [failed_mount('MountVolume.SetUp failed for volume "profanity-words" : configmap "words" not found')],
         "SpecInvalid",
         "The ConfigMap words (server.options.profanityWordsRef) does not exist.",
+    ),
+    "a golden clip": (
+        [failed_mount('MountVolume.SetUp failed for volume "golden-clip" : configmap "clip" not found')],
+        "SpecInvalid",
+        "The ConfigMap clip (server.goldenClip.configMapName) does not exist. Create it in this namespace, with audio",
     ),
     "a key of a ConfigMap": (
         [
