@@ -269,3 +269,30 @@ def test_a_spec_that_cannot_be_carried_out_is_no_obstacle(shared: World) -> None
     assert arguments(pod)[2:5] == ["--keep-none", "--unneeded", "a" * 64]
     shared.end_gc(pod)
     until_gone(shared)
+
+
+def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world: World) -> None:
+    spec: JSON = {"cache": {"keepRevisions": 1}}
+    before = world.bring_up(**spec)
+    world.apply(sha256="0" * 64, **spec)
+    world.publish(world.until_job(instead_of=before), OTHER_DIGEST)
+    world.serve()
+    pod = until_gc(world)
+    assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
+    assert world.status()["unneeded"] == [DIGEST]
+    world.end_gc(pod)
+    world.until("it is done", lambda: "unneeded" not in world.status())
+    world.until("the Job is gone", lambda: not world.select("job", "app.kubernetes.io/component=gc"))
+    told = "Artifacts that are no longer kept were removed from the claim m-models: 7 bytes of 1 artifacts are freed."
+    assert notes(world, "ArtifactsRemoved") == [told]
+
+
+def test_what_another_model_uses_is_not_removed_when_it_is_no_longer_kept(shared: World) -> None:
+    spec: JSON = {"cache": {"claimName": "shared", "keepRevisions": 1}}
+    shared.bring_up("other", **spec)
+    before = shared.bring_up(**spec)
+    shared.apply(sha256="0" * 64, **spec)
+    shared.publish(shared.until_job(instead_of=before), OTHER_DIGEST)
+    shared.serve()
+    shared.until("it is not to be removed", lambda: "unneeded" not in shared.status())
+    assert not shared.select("job", "app.kubernetes.io/component=gc")

@@ -156,7 +156,8 @@ class World:
         return found
 
     def jobs(self, name: str = "m") -> list[JSON]:
-        jobs = self.select("job", f"stt.whisper-operator.io/model={name}")
+        """The Jobs that pull, oldest first."""
+        jobs = self.select("job", f"stt.whisper-operator.io/model={name},app.kubernetes.io/component=pull")
         return sorted(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))
 
     # Waiting.

@@ -172,6 +172,7 @@ class Status(_Part, frozen=True):
         target: what the spec asks for.
         revisions: what has served, the last one first.
         refresh: what came of asking the source anew.
+        unneeded: digests that stood here, and whose artifacts are still to be removed.
     """
 
     observed_generation: int = 0
@@ -187,6 +188,7 @@ class Status(_Part, frozen=True):
     pull: PullProgress | None = None
     revisions: tuple[Artifact, ...] = ()
     refresh: Refresh | None = None
+    unneeded: tuple[str, ...] = ()
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of that type."""

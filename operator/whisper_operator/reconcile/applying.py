@@ -10,6 +10,7 @@ from whisper_operator.api.model import Model
 from whisper_operator.api.names import ModelKey
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.claim import build_claim
+from whisper_operator.builders.gc_job import build_gc_job
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.refresh_job import build_refresh_job
 from whisper_operator.kube import kinds
@@ -25,6 +26,7 @@ from whisper_operator.reconcile.observation import Observed, is_shared
 from whisper_operator.reconcile.ownership import apply_owned, check_ownership
 from whisper_operator.reconcile.pulling import Pulling
 from whisper_operator.reconcile.refreshing import Refreshing
+from whisper_operator.reconcile.retention import Retention
 from whisper_operator.reconcile.server_objects import ServerObjects
 from whisper_operator.settings import Settings
 
@@ -78,6 +80,20 @@ class Changes:
         if refreshing.start:
             attempts.make(partial(self._start_check, model), None)
         return Outcome(deployment or seen.deployment, deployment is not None, attempts.error, put_off=not started)
+
+    def tidy(self, seen: Observed, retention: Retention, now: datetime) -> None:
+        """Have removed from the claim what is no longer needed there.
+
+        Raises:
+            KubeError: a call failed.
+        """
+        for job in retention.delete:
+            self._delete_job(seen.model, job)
+        if retention.removal is not None:
+            where = claims.pull_placement(seen)
+            job = build_gc_job(seen.model, self._settings, retention.removal, where, [])
+            if self._work.start(job, seen.model.claim, now, unless=(names.COMPONENT_PULL, names.COMPONENT_GC)):
+                _log.info("started to remove artifacts", extra={"model": str(seen.model.key), "job": name(job)})
 
     def forget(self, model: ModelKey) -> None:
         """Drop what is remembered of a model that is gone."""

@@ -21,6 +21,8 @@ class Observed:
         claim: the claim of the artifacts, named or made.
         source_claim: the claim that a volume source names.
         jobs: its pull Jobs, of any inputs, in the order of their attempts; those being deleted left out.
+        removals: its Jobs that remove artifacts which it no longer needs.
+        published: what pulls into the claim have published, perhaps in no status yet; read only before a removal.
         checks: its Jobs that ask the source what it holds now.
         pods: of Jobs and Deployment.
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
@@ -33,6 +35,8 @@ class Observed:
     claim: JSON | None = None
     source_claim: JSON | None = None
     jobs: tuple[JSON, ...] = ()
+    removals: tuple[JSON, ...] = ()
+    published: frozenset[str] = frozenset()
     checks: tuple[JSON, ...] = ()
     pods: tuple[JSON, ...] = ()
     events: tuple[JSON, ...] = ()
@@ -87,6 +91,7 @@ def observe(client: KubeClient, model: Model) -> Observed:
         claim=client.get(kinds.CLAIM, model.namespace, model.claim),
         source_claim=client.get(kinds.CLAIM, model.namespace, volume.claim_name) if volume else None,
         jobs=tuple(sorted(pulls, key=jobs.attempt)),
+        removals=tuple(job for job in own_jobs if jobs.component(job) == names.COMPONENT_GC),
         checks=tuple(job for job in own_jobs if jobs.component(job) == names.COMPONENT_REFRESH),
         pods=tuple(client.list(kinds.POD, model.namespace, labels=mine)),
         deployment=client.get(kinds.DEPLOYMENT, model.namespace, names.deployment(model.name)),
@@ -99,13 +104,26 @@ def _look_closer(client: KubeClient, seen: Observed) -> Observed:
     """Read what only some visits need."""
     running = seen.pulls[-1] if seen.pulls and jobs.is_active(seen.pulls[-1]) else None
     may_start = running is None and seen.recorded is None and seen.model.pulls
-    if may_start or (seen.model.spec.cache.claim_name is None and is_shared(seen.claim)):
+    removes = bool(seen.model.status.unneeded) and seen.model.deletes
+    if may_start or removes or (seen.model.spec.cache.claim_name is None and is_shared(seen.claim)):
         seen = _with_others(client, seen)
     return replace(
         seen,
+        published=_published(client, seen.model) if removes else frozenset(),
         events=_pull_events(client, running, seen.job_pods(running)) if running is not None else (),
         server_events=_warnings(client, mounts.waiting_pod(seen.server_pods)),
     )
+
+
+def _published(client: KubeClient, model: Model) -> frozenset[str]:
+    labels = f"{names.on_claim(model.claim)},{names.LABEL_COMPONENT}={names.COMPONENT_PULL}"
+    others = [pod for pod in client.list(kinds.POD, model.namespace, labels=labels) if _is_others(pod, model)]
+    artifacts = (jobs.published([pod]) for pod in others)
+    return frozenset(artifact.digest for artifact in artifacts if artifact is not None and artifact.digest)
+
+
+def _is_others(pod: JSON, model: Model) -> bool:
+    return bool(dig(pod, "metadata", "labels", names.LABEL_MODEL) != model.name)
 
 
 def _pull_events(client: KubeClient, job: JSON, job_pods: Sequence[JSON]) -> tuple[JSON, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import names
 from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_leniently, parse_model
@@ -16,7 +18,7 @@ from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
 from whisper_operator.metrics import Metrics
-from whisper_operator.reconcile import claims, events, mounts, pulling, refreshing, rollout
+from whisper_operator.reconcile import claims, events, mounts, pulling, refreshing, retention, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.conditions import Situation
@@ -110,11 +112,16 @@ class Reconciler:
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
         status = build_status(model, situation, given.artifact, target, progress, now)
+        kept = retention.decide(seen)
+        status = replace(status, unneeded=retention.unneeded(model, status, kept.done))
         self._write_status(model, body, status)
+        for note in kept.notes:
+            self._write_event(model, note)
         measure_pull(self._metrics, seen, status)
         if outcome.error is not None:
             raise outcome.error
-        return Visit(exists=True, look_again=_earlier(_look_again(seen, decision), known.look_again))
+        self._changes.tidy(seen, kept, now)
+        return Visit(exists=True, look_again=_earliest(_look_again(seen, decision), known.look_again, kept.look_again))
 
     def _let_go(self, body: JSON) -> Visit:
         """Bring a WhisperModel that is being deleted closer to its end; without our finalizer that is not ours."""
@@ -130,7 +137,7 @@ class Reconciler:
         if not ending.release:
             status = build_leaving_status(seen.model, ending.finding, now)
             # Of a status that could not be read, what there is to remove would be forgotten.
-            if seen.digests <= digests_of(body | {"status": status.to_json()}):
+            if seen.digests <= digests_of(body | {"status": status.to_json()}) | frozenset(status.unneeded):
                 self._write_status(seen.model, body, status)
             return Visit(exists=True, look_again=_LOOK_AGAIN)
         for note in ending.notes:
@@ -194,5 +201,5 @@ def _refusal(error: KubeError | None) -> Finding | None:
     return Finding(Reason.PODS_FORBIDDEN if error.forbidden else LoaderReason.SPEC_INVALID, str(error))
 
 
-def _earlier(one: timedelta | None, other: timedelta | None) -> timedelta | None:
-    return min((time for time in (one, other) if time is not None), default=None)
+def _earliest(*times: timedelta | None) -> timedelta | None:
+    return min((time for time in times if time is not None), default=None)

@@ -136,4 +136,5 @@ def _halted_status(model: Model | InvalidModel, finding: Finding, now: datetime,
         target=before.target,
         revisions=before.revisions,
         refresh=before.refresh,
+        unneeded=before.unneeded,
     )

@@ -143,7 +143,7 @@ def observe_leaving(client: KubeClient, body: JSON) -> Leaving:
     return Leaving(
         model=model,
         deleted=time_of(body["metadata"]["deletionTimestamp"]),
-        digests=digests_of(body),
+        digests=digests_of(body) | frozenset(model.status.unneeded),
         claim=claim,
         others=others,
         jobs=tuple(client.list(kinds.JOB, model.namespace, labels=mounts)),
