@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -57,22 +57,26 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def start(cls, *, nodes: int = 1) -> Iterator["Cluster"]:
+    def start(cls, *, nodes: int = 1, images: Sequence[Path] = ()) -> Iterator["Cluster"]:
         """Starts a cluster, and removes it and all it did to the machine with the block, however that ends.
+
+        Args:
+            nodes: How many.
+            images: docker-archives whose images every node has from the start, as if by `load_image`, and sooner.
 
         Raises:
             ClusterError: Something is missing or did not come up; says what to install, or ends in the log's tail.
         """
         _prepare()
         with runs.own_run(KIND, sweep) as run:
-            yield cls._start_in(run, nodes)
+            yield cls._start_in(run, nodes, images)
 
     @classmethod
-    def launch(cls, *, nodes: int = 1) -> "Cluster":
+    def launch(cls, *, nodes: int = 1, images: Sequence[Path] = ()) -> "Cluster":
         """Starts a cluster that outlives this process, as its checkout's: `attached` finds it, `remove` ends it."""
         _prepare()
         with runs.own_run(KIND, sweep) as run:
-            cluster = cls._start_in(run, nodes)
+            cluster = cls._start_in(run, nodes, images)
             runs.detach(run, CHECKOUT)
         return cluster
 
@@ -86,14 +90,14 @@ class Cluster:
         return None
 
     @classmethod
-    def _start_in(cls, run: Path, nodes: int) -> "Cluster":
+    def _start_in(cls, run: Path, nodes: int, images: Sequence[Path]) -> "Cluster":
         begin = time.monotonic()
         with slots.machine_lock():
             slot = slots.take_slot(run)
         (run / "volumes").mkdir()
         cluster = cls(run, slot, nodes)
         with timed(f"{nodes} node(s) with containerd"):
-            cluster._start_machines()
+            cluster._start_machines(images)
         cluster.control_plane = ControlPlane.start_in(run, _settings(slot))
         cluster.control_plane.start_scheduler()
         with timed("kubelet and kube-proxy ready"):
@@ -127,12 +131,12 @@ class Cluster:
         self.kubectl.apply(_volume(name, size, access_mode))
         return folder
 
-    def _start_machines(self) -> None:
+    def _start_machines(self, images: Sequence[Path]) -> None:
         pause = self._run / "pause.tar"
         write_image(pause, program=binaries.pause(), name=node_config.PAUSE_IMAGE)
         Network(self._run, self._slot).start()
         for node in self.nodes:
-            node.start_runtime(nodes=len(self.nodes))
+            node.start_runtime(nodes=len(self.nodes), images=images)
             node.load_image(pause)
 
     def _start_kubernetes(self, control_plane: ControlPlane) -> None:

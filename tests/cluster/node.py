@@ -7,9 +7,10 @@ container in it, and its mounts, links and firewall rules go with the namespaces
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster import binaries, cgroups, node_config, packages
+from tests.cluster import binaries, cgroups, image_store, node_config, packages
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.network import Network
@@ -30,8 +31,11 @@ class Node:
         self._network = Network(run, slot)
         self._folder = run / self.name
 
-    def start_runtime(self, *, nodes: int) -> None:
-        """Starts the node, one of `nodes`, as far as containerd: no API server is needed yet."""
+    def start_runtime(self, *, nodes: int, images: Sequence[Path] = ()) -> None:
+        """Starts the node, one of `nodes`, as far as containerd, which has the images of these archives.
+
+        No API server is needed yet.
+        """
         plugins = packages.find("ptp")
         assert plugins is not None, "packages.ensure(NODE) has been called"
         for name in ("log", "volumes", "programs", "tmp", "kubelet"):
@@ -41,6 +45,10 @@ class Node:
         cgroups.create(f"{self._slot.name}/{self.name}")
         self._start_init()
         self._network.join(self._number, self.name, self._daemon("init").process.pid, nodes=nodes)
+        if images:
+            image_store.provide(images, self._folder / "containerd")
+        for archive in images:
+            self._note_loaded(archive)
         self.start_containerd()
 
     def start_kubernetes(self, control_plane: ControlPlane) -> None:
@@ -101,16 +109,24 @@ class Node:
         Raises:
             ClusterError: containerd refuses it.
         """
-        loaded = self._folder / "loaded" / archive.name.partition("-")[0]
-        if loaded.exists() and loaded.read_text() == _identity(archive):
+        loaded = self._loaded(archive)
+        if loaded.exists() and loaded.read_text() == image_store.identity(archive):
             return
         with archive.open("rb") as content:
             command = self._inside("ctr", "--namespace=k8s.io", "images", "import", "-")
             done = subprocess.run(command, check=False, stdin=content, capture_output=True, text=True)
         if done.returncode:
             raise ClusterError(f"{archive} cannot be loaded into {self.name}: {done.stderr.strip()}")
+        self._note_loaded(archive)
+
+    def _loaded(self, archive: Path) -> Path:
+        """Where it is noted which archive of this name was loaded last."""
+        return self._folder / "loaded" / archive.name.partition("-")[0]
+
+    def _note_loaded(self, archive: Path) -> None:
+        loaded = self._loaded(archive)
         loaded.parent.mkdir(exist_ok=True)
-        loaded.write_text(_identity(archive))
+        loaded.write_text(image_store.identity(archive))
 
     def _start_init(self) -> None:
         namespaces = ["--mount", "--pid", "--fork", "--mount-proc", "--net", "--uts", "--ipc", "--propagation=slave"]
@@ -139,9 +155,3 @@ class Node:
 
 
 _NAMESPACES = {"mount": "mnt", "pid": "pid_for_children", "net": "net", "uts": "uts", "ipc": "ipc"}
-
-
-def _identity(archive: Path) -> str:
-    """Names an archive; the time is left out, since the cache touches what it uses."""
-    known = archive.stat()
-    return f"{archive.name} {known.st_ino} {known.st_size}"

@@ -33,15 +33,15 @@ class Demo:
 
     def run(self) -> None:
         """Bring everything up, tell the story, and say what to try next."""
+        with self.narrator.step("Three images: operator, loader, server"):
+            self.target.build_images()
         with self.narrator.step(f"A real Kubernetes: {self.target.title}"):
             programs = Programs(kubectl=_program("kubectl"), helm=_program("helm"), kubeconfig=self.target.bring_up())
             binaries.versitygw()
         self.story = Story(self.target, programs, self.narrator)
         self.story.clear_model()
-        with self.narrator.step("Three images: operator, loader, server"):
-            images = self.target.provide_images()
         with S3Server.start(host=self.target.s3_host()) as s3:
-            transcript = tell(self.story, s3, images)
+            transcript = tell(self.story, s3, self.target.images())
         self._say_goodbye(self.story, transcript)
 
     def clear(self) -> None:

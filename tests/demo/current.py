@@ -29,13 +29,16 @@ class CurrentCluster:
     def __init__(self, kubectl: Path) -> None:
         self._kubectl = kubectl
 
+    def build_images(self) -> None:
+        """Leave it to the person: `make images`."""
+
     def bring_up(self) -> Path:
         if not os.environ.get("KUBECONFIG") or not os.environ.get("REGISTRY"):
             raise DemoError(HELP)
         output(str(self._kubectl), "get", "--raw", "/readyz")
         return Path(os.environ["KUBECONFIG"])
 
-    def provide_images(self) -> Images:
+    def images(self) -> Images:
         return Images(registry=os.environ["REGISTRY"], tag=os.environ.get("TAG", VERSION))
 
     def s3_host(self) -> str:

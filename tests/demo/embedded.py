@@ -18,17 +18,22 @@ class EmbeddedCluster:
     def __init__(self) -> None:
         self._cluster: Cluster | None = None
         self._mine = False
+        self._archives: list[Path] = []
+
+    def build_images(self) -> None:
+        self._archives = list(build_images().values())
 
     def bring_up(self) -> Path:
         self._cluster = Cluster.attached()
         if self._cluster is None:
             self._mine = True
             embedded.remove()
-            self._cluster = Cluster.launch()
+            self._cluster = Cluster.launch(images=self._archives)
+        else:
+            self._cluster.load_image(*self._archives)
         return self._cluster.kubeconfig
 
-    def provide_images(self) -> Images:
-        self._running().load_image(*build_images().values())
+    def images(self) -> Images:
         return Images(registry="localhost", tag=VERSION)
 
     def s3_host(self) -> str:

@@ -11,7 +11,7 @@ from tests.demo.target import DemoError, Images, Storage
 from tests.support.release import VERSION
 
 NAME = "whisper-operator-demo"
-PARTS = ("operator", "loader", "server")
+IMAGES = {part: f"localhost/whisper-{part}:{VERSION}" for part in ("operator", "loader", "server")}
 
 
 def available() -> bool:
@@ -30,20 +30,21 @@ class KindCluster:
         self._mine = False
         self._kubeconfig = Path(tempfile.gettempdir(), f"{NAME}.kubeconfig")
 
+    def build_images(self) -> None:
+        for part, name in IMAGES.items():
+            target = ("--target", part, "--tag", name)
+            shown("docker", "buildx", "build", "--load", *target, "--file", "images/Dockerfile", ".")
+
     def bring_up(self) -> Path:
         if NAME not in output("kind", "get", "clusters").split():
             self._mine = True
             shown("kind", "create", "cluster", "--name", NAME, "--config", "kind-config.yaml")
         self._kubeconfig.touch(mode=0o600)
         self._kubeconfig.write_text(output("kind", "get", "kubeconfig", "--name", NAME))
+        shown("kind", "load", "docker-image", "--name", NAME, *IMAGES.values())
         return self._kubeconfig
 
-    def provide_images(self) -> Images:
-        names = [f"localhost/whisper-{part}:{VERSION}" for part in PARTS]
-        for part, name in zip(PARTS, names, strict=True):
-            target = ("--target", part, "--tag", name)
-            shown("docker", "buildx", "build", "--load", *target, "--file", "images/Dockerfile", ".")
-        shown("kind", "load", "docker-image", "--name", NAME, *names)
+    def images(self) -> Images:
         return Images(registry="localhost", tag=VERSION)
 
     def s3_host(self) -> str:

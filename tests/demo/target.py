@@ -30,11 +30,14 @@ class Target(Protocol):
 
     title: str
 
-    def bring_up(self) -> Path:
-        """Make sure that it runs; return its kubeconfig."""
+    def build_images(self) -> None:
+        """Build the images."""
 
-    def provide_images(self) -> Images:
-        """Build the images and bring them to where the cluster finds them."""
+    def bring_up(self) -> Path:
+        """Make sure that it runs and has the images; return its kubeconfig."""
+
+    def images(self) -> Images:
+        """Return where it finds the images."""
 
     def s3_host(self) -> str:
         """Return the address of this machine that pods can reach, for the S3 server to listen on."""

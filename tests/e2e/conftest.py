@@ -40,9 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWork
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    archives = build_images()
-    with Cluster.start() as running:
-        running.load_image(*archives.values())
+    with Cluster.start(images=list(build_images().values())) as running:
         yield running
 
 

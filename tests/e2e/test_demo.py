@@ -41,7 +41,7 @@ def test_an_interrupted_demo_clears_away_what_it_brought_up() -> None:
     before = machine()
     with subprocess.Popen(demo(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         lines = iter(process.stdout or ())
-        while not next(lines).startswith("[2]"):
+        while not next(lines).startswith("[3]"):
             pass
         time.sleep(1)
         process.terminate()
