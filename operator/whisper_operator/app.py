@@ -151,7 +151,8 @@ class Operator:
         kopf.on.cleanup(registry=self.registry)(self._stop)
         kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=self.registry)(self._model_event)
         for kind in kinds.CHILDREN:
-            kopf.on.event(kind.group, kind.version, kind.plural, registry=self.registry)(self._child_event)
+            handler = self._autoscaler_event if kind is kinds.AUTOSCALER else self._child_event
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=self.registry)(handler)
 
     async def _start(self, **_: Any) -> None:
         self.begin(WorkQueue())
@@ -192,6 +193,11 @@ class Operator:
 
     async def _child_event(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         self._add(namespace, labels.get(names.LABEL_MODEL))
+
+    async def _autoscaler_event(self, event: Mapping[str, Any], **rest: Any) -> None:
+        """Look at a model only when its autoscaler has gone: the metrics in its status change all the time."""
+        if event["type"] == "DELETED":
+            await self._child_event(**rest)
 
     def _add(self, namespace: str | None, model: str | None) -> None:
         if self._queue is not None and namespace is not None and model is not None:

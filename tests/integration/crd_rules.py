@@ -66,6 +66,15 @@ def resources(part: str, requested: Any, limit: Any) -> Spec:
     return spec_with(f"{part}.resources", {"requests": {"memory": requested}, "limits": {"memory": limit}})
 
 
+def autoscaling(metrics: list[Any] | None = None, **fields: Any) -> Spec:
+    """Autoscaling of servers by these metrics."""
+    return server(autoscaling={"maxReplicas": 2} | ({} if metrics is None else {"metrics": metrics}), **fields)
+
+
+QUEUE = {"averageValue": 8}
+NOT_ONE_METRIC: dict[str, list[Any]] = {"none": [{}], "two": [{"cpu": {}, "pods": QUEUE}]}
+ONE_METRIC = "a metric has exactly one of cpu and pods"
+CPU_REQUEST = "autoscaling by CPU compares with what a server requests of it, so set resources.requests.cpu"
 TOKENS: dict[str, Any] = {"secretRef": {"name": "tokens"}}
 TOKENS_IN_THE_CLEAR = (
     "tokens could be read on the way without TLS, so set tls, or auth.allowWithoutTLS behind something that speaks it"
@@ -390,6 +399,34 @@ TWINS = [
                 {"key": "a", "operator": "DoesNotExist", "values": ["a"]},
             ),
         ]
+    ),
+    Twins(
+        "the fewest servers before the most",
+        "minReplicas is no more than maxReplicas",
+        server(autoscaling={"minReplicas": 2, "maxReplicas": 2}),
+        server(autoscaling={"minReplicas": 3, "maxReplicas": 2}),
+    ),
+    *(
+        Twins(f"one metric, not {name}", ONE_METRIC, autoscaling([{"cpu": {}}, {"pods": QUEUE}]), autoscaling(metrics))
+        for name, metrics in NOT_ONE_METRIC.items()
+    ),
+    Twins(
+        "autoscaling by CPU with a request",
+        CPU_REQUEST,
+        autoscaling(resources={"requests": {"cpu": 2}}),
+        autoscaling(resources={"requests": {"memory": "8Gi"}}),
+    ),
+    Twins(
+        "autoscaling by CPU with a limit",
+        CPU_REQUEST,
+        autoscaling([{"cpu": {}}], resources={"limits": {"cpu": 2}}),
+        autoscaling([{"cpu": {}}], resources={"limits": {"memory": "8Gi"}}),
+    ),
+    Twins(
+        "autoscaling by something else",
+        CPU_REQUEST,
+        autoscaling([{"pods": QUEUE}], resources={}),
+        autoscaling([{"pods": QUEUE}, {"cpu": {}}], resources={}),
     ),
     Twins(
         "one number of a budget",

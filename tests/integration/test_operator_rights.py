@@ -17,8 +17,8 @@ NO_CALL = {("update", "stt.whisper-operator.io", "whispermodels/finalizers")}
 
 
 def test_every_right_of_the_chart_is_used_and_no_other_is_missed(world: World, audit: Audit) -> None:
-    before = world.bring_up(server={"replicas": 2})
-    world.apply(sha256="0" * 64)  # deletes the first Job and the budget
+    before = world.bring_up(server={"replicas": 2, "autoscaling": {"minReplicas": 2, "maxReplicas": 3}})
+    world.apply(sha256="0" * 64)  # deletes the first Job, the budget and the autoscaler
     pull = world.until_job(instead_of=before)
     run_a_step(world, pull)  # reads its log
     quota: JSON = {

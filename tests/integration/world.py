@@ -31,6 +31,7 @@ KINDS = {
     "job": kinds.JOB,
     "deployment": kinds.DEPLOYMENT,
     "poddisruptionbudget": kinds.DISRUPTION_BUDGET,
+    "horizontalpodautoscaler": kinds.AUTOSCALER,
     "event": kinds.REPORTED_EVENT,
     "quota": kinds.Kind("", "v1", "resourcequotas"),
     "replicaset": kinds.Kind("apps", "v1", "replicasets"),

@@ -12,6 +12,7 @@ import yaml
 from whisper_contract.store import artifact_path
 from whisper_operator.api.model import Model, parse_model
 from whisper_operator.api.status import Artifact
+from whisper_operator.builders.autoscaler import build_autoscaler
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.disruption import build_disruption_budget
@@ -77,6 +78,7 @@ def made_for(model: Model) -> list[JSON]:
         build_service(model),
         build_headless_service(model),
         build_disruption_budget(model),
+        build_autoscaler(model),
     )
     return [one for one in made if one is not None]
 

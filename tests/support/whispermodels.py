@@ -40,6 +40,8 @@ _NEIGHBOURS: dict[str, dict[str, Any]] = {
     "server.goldenClip": {"configMapName": "clip"},
     "server.tls": {"secretName": "certificate"},
     "server.auth": {"secretRef": {"name": "tokens"}, "allowWithoutTLS": True},
+    "server.autoscaling": {"maxReplicas": 1000},
+    "server.autoscaling.metrics[].pods": {"averageValue": 4},
     "server.topologySpreadConstraints[]": _NEAR,
 }
 for affinity in ("podAffinity", "podAntiAffinity"):

@@ -268,6 +268,28 @@ class Affinity(_Part, frozen=True):
     pod_anti_affinity: PodAffinity = PodAffinity()
 
 
+class CPUMetric(_Part, frozen=True):
+    average_utilization: int = 80
+
+
+class PodsMetric(_Part, frozen=True):
+    average_value: str | int
+    metric: str = "whisper_server_queue_depth"
+
+
+class Metric(_Part, frozen=True):
+    """What an autoscaler goes by: exactly one field is set, which the schema sees to."""
+
+    cpu: CPUMetric | None = None
+    pods: PodsMetric | None = None
+
+
+class Autoscaling(_Part, frozen=True):
+    max_replicas: int
+    min_replicas: int = 1
+    metrics: tuple[Metric, ...] = (Metric(cpu=CPUMetric()),)
+
+
 class Disruption(_Part, frozen=True):
     enabled: bool = True
     max_unavailable: str | int | None = None
@@ -310,6 +332,7 @@ class Server(_Part, frozen=True):
     auth: Auth | None = None
     golden_clip: GoldenClip | None = None
     service: Service = Service()
+    autoscaling: Autoscaling | None = None
     disruption: Disruption = Disruption()
     rollout: Rollout = Rollout()
 
@@ -323,7 +346,7 @@ class Server(_Part, frozen=True):
     @property
     def most_replicas(self) -> int:
         """The most servers that there may be while the spec is as it is."""
-        return self.replicas
+        return self.replicas if self.autoscaling is None else max(self.replicas, self.autoscaling.max_replicas)
 
     @property
     def device_in_use(self) -> Device:

@@ -31,6 +31,7 @@ REPORTED_EVENT = Kind("events.k8s.io", "v1", "events")
 JOB = Kind("batch", "v1", "jobs")
 DEPLOYMENT = Kind("apps", "v1", "deployments")
 DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets")
+AUTOSCALER = Kind("autoscaling", "v2", "horizontalpodautoscalers")
 
 #: By what `kind` says in the object.
 BY_NAME = {
@@ -40,10 +41,11 @@ BY_NAME = {
     "Job": JOB,
     "Deployment": DEPLOYMENT,
     "PodDisruptionBudget": DISRUPTION_BUDGET,
+    "HorizontalPodAutoscaler": AUTOSCALER,
 }
 
 #: What is watched beside the WhisperModels: what is made for them.
-CHILDREN = (CLAIM, SERVICE, POD, JOB, DEPLOYMENT, DISRUPTION_BUDGET)
+CHILDREN = (CLAIM, SERVICE, POD, JOB, DEPLOYMENT, DISRUPTION_BUDGET, AUTOSCALER)
 
 
 def kind_of(body: dict[str, Any]) -> Kind:

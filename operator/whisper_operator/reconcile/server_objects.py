@@ -6,6 +6,7 @@ from functools import partial
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
 from whisper_operator.api.status import Artifact
+from whisper_operator.builders.autoscaler import build_autoscaler
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.disruption import build_disruption_budget
 from whisper_operator.builders.service import build_headless_service, build_service
@@ -38,8 +39,12 @@ class ServerObjects:
         deployment = attempts.make(partial(apply_owned, self._applier, model, wanted, seen.deployment), None)
         for service in (build_service(model), build_headless_service(model)):
             attempts.make(partial(self._keep_service, seen, service), None)
-        for kind, optional in (("PodDisruptionBudget", build_disruption_budget(model)),):
-            attempts.make(partial(self._keep_optional, model, kind, optional), None)
+        optional = {
+            "PodDisruptionBudget": build_disruption_budget(model),
+            "HorizontalPodAutoscaler": build_autoscaler(model),
+        }
+        for kind, one in optional.items():
+            attempts.make(partial(self._keep_optional, model, kind, one), None)
         return deployment
 
     def _keep_service(self, seen: Observed, wanted: JSON) -> JSON:

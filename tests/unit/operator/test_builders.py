@@ -17,6 +17,7 @@ from tests.unit.operator.things import SOURCE
 from whisper_operator.api.model import Model
 from whisper_operator.api.names import server_labels
 from whisper_operator.builders.affinity import PREFERRED, REQUIRED
+from whisper_operator.builders.autoscaler import build_autoscaler
 from whisper_operator.builders.claim import build_claim
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.disruption import build_disruption_budget
@@ -25,6 +26,7 @@ from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.builders.service import build_headless_service, build_service
 from whisper_server.configuration.reading import parse_settings
 from whisper_server.configuration.settings import Settings as ServerSettings
+from whisper_server.operations.metrics import Metrics
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -327,6 +329,7 @@ def budget(**server: Any) -> Any:
         ({"replicas": 4, "disruption": {"maxUnavailable": "50%"}}, {"maxUnavailable": "50%"}),
         ({"replicas": 4, "disruption": {"minAvailable": 3}}, {"minAvailable": 3}),
         ({"disruption": {"maxUnavailable": 0}}, {"maxUnavailable": 0}),
+        ({"autoscaling": {"maxReplicas": 2}}, {"maxUnavailable": 1}),
     ],
     ids=str,
 )
@@ -345,3 +348,31 @@ def test_the_services_tell_what_is_spoken_at_their_ports(server: dict[str, Any],
         spoken = {port["name"]: port["appProtocol"] for port in service["spec"]["ports"]}
         assert (spoken["grpc"], spoken["http"]) == (grpc, http)
         assert spoken.get("probe", "http") == "http"
+
+
+def autoscaler_metrics(**autoscaling: Any) -> Any:
+    built = build_autoscaler(model_of({"source": SOURCE, "server": {"autoscaling": {"maxReplicas": 2, **autoscaling}}}))
+    assert built is not None
+    return built["spec"]["metrics"]
+
+
+def test_without_a_metric_servers_are_scaled_by_their_own_cpu() -> None:
+    (metric,) = autoscaler_metrics()
+    target = {"type": "Utilization", "averageUtilization": 80}
+    assert metric["containerResource"] == {"name": "cpu", "container": "server", "target": target}
+
+
+@pytest.mark.parametrize("name", ["whisper_server_queue_depth", "whisper_server_active_streams"])
+def test_the_server_has_the_metrics_that_servers_may_be_scaled_by(name: str) -> None:
+    described = schema()["properties"]["spec"]["properties"]["server"]["properties"]["autoscaling"]["properties"]
+    metric = described["metrics"]["items"]["properties"]["pods"]["properties"]["metric"]
+    assert name in metric["description"]
+    assert f"\n{name} ".encode() in Metrics().expose()
+
+
+def test_servers_are_scaled_by_a_metric_of_their_own() -> None:
+    (metric,) = autoscaler_metrics(metrics=[{"pods": {"averageValue": 8}}])
+    assert metric["pods"] == {
+        "metric": {"name": "whisper_server_queue_depth"},
+        "target": {"type": "AverageValue", "averageValue": "8"},
+    }
