@@ -4,6 +4,7 @@ The result is, byte for byte, what CTranslate2's own converter makes:
 `ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from ctranslate2.specs.whisper_spec import WhisperSpec
@@ -19,6 +20,9 @@ from whisper_loader.model.quantization import check_quantization
 from whisper_loader.model.vocabulary import vocabulary_json
 from whisper_loader.model.weights_file import write_weights
 from whisper_loader.progress import Meter
+
+# For these the official command rounds all weights to float16 first, whatever the checkpoint says.
+_LOADED_AS_FLOAT16 = frozenset({"float16", "int8_float16"})
 
 
 def convert(source: Path, target: Path, quantization: str | None, meter: Meter) -> tuple[PublishedFile, ...]:
@@ -36,12 +40,15 @@ def convert(source: Path, target: Path, quantization: str | None, meter: Meter) 
     """
     wanted = check_quantization(quantization)
     checkpoint = read_checkpoint(source)
+    quantization = wanted or ("float32" if checkpoint.dtype == "float32" else "float16")
+    if quantization in _LOADED_AS_FLOAT16:
+        checkpoint = replace(checkpoint, dtype="float16")
     spec = build_spec(checkpoint)
     try:
         spec.validate()
     except ValueError as error:
         raise invalid(f"the checkpoint's tensors do not fit together: {error}") from error
-    plan = make_plan(spec, wanted or ("float32" if checkpoint.dtype == "float32" else "float16"))
+    plan = make_plan(spec, quantization)
     weights = write_weights(target / WEIGHTS, plan, meter)
     return weights, *_write_documents(checkpoint, spec, target)
 

@@ -41,6 +41,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "float32": make_variant(folder / "float32", "float32", "float32"),
         "bfloat16": make_variant(folder / "bfloat16", "bfloat16", "bfloat16"),
         "float32 as float16": make_variant(folder / "float32-as-float16", "float32", "float16"),
+        "float32 as bfloat16": make_variant(folder / "float32-as-bfloat16", "float32", "bfloat16"),
     }
 
 

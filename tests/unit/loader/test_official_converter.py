@@ -44,6 +44,7 @@ def test_both_converters_make_the_same_bytes_of_every_type_of_weights(tmp_path: 
         SPEECH_MODEL: QUANTIZATIONS,
         make_variant(tmp_path / "float32", "float32", "float32"): ROUNDED,
         make_variant(tmp_path / "bfloat16", "bfloat16", "bfloat16"): ROUNDED,
+        make_variant(tmp_path / "float32-as-bfloat16", "float32", "bfloat16"): ROUNDED,
         make_uneven(tmp_path / "uneven"): ROUNDED[-1:],
     }
     for source, quantizations in sources.items():
