@@ -1,6 +1,7 @@
 """Things end in the middle: the operator is killed, a model is deleted. Nothing is lost, nothing is left."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.place import Place
@@ -37,6 +38,29 @@ def test_deletion_leaves_nothing(place: Place, archives: Archives) -> None:
     while everything(place) != before and time.monotonic() < deadline:
         time.sleep(2)  # Each look is a process that asks for nine kinds.
     assert everything(place) == before
+
+
+def test_the_last_model_on_a_named_claim_takes_its_artifact_along(place: Place, archives: Archives) -> None:
+    place.s3.put("models", "small.tar.zst", archives.whole())
+    folder = place.volume("store") / "artifacts"
+    place.claim("store")
+    for name in ("one", "other"):
+        place.apply(name, place.s3_source("small.tar.zst"), cache={"claimName": "store"})
+    digests = {place.wait_ready(name)["artifact"]["digest"].removeprefix("sha256:") for name in ("one", "other")}
+    assert names_in(folder) == digests
+    assert len(digests) == 1, "equal content is stored once"
+
+    place.kubectl("delete", "wm", "one", "--timeout=120s", "--cascade=foreground")
+    assert names_in(folder) == digests
+    assert place.transcribe("other", "en-01.flac") == ["Hello."]
+
+    place.kubectl("delete", "wm", "other", "--timeout=120s")
+    assert names_in(folder) == set()
+    assert "PersistentVolumeClaim/store" in place.names("persistentvolumeclaims")
+
+
+def names_in(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
 
 
 def wait_for_progress(place: Place, name: str) -> dict[str, Any]:

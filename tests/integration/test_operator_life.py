@@ -21,7 +21,7 @@ def left(world: World) -> list[str]:
 
 def test_a_deleted_model_leaves_nothing(world: World) -> None:
     world.bring_up()
-    assert len(left(world)) == 7
+    assert len(left(world)) == 8
     world.kubectl("delete", "wm", "m", "--timeout=60s")
     world.until("nothing is left", lambda: not left(world), COLLECTED_SECONDS)
 

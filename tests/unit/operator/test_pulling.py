@@ -33,9 +33,10 @@ from tests.unit.operator.things import (
     waiting,
 )
 from whisper_operator.api.model import Model
-from whisper_operator.api.status import Artifact
+from whisper_operator.api.reasons import Finding
+from whisper_operator.api.status import Artifact, Phase
 from whisper_operator.reconcile.observation import Observed
-from whisper_operator.reconcile.pulling import Pulling, ahead, decide, retry_delay
+from whisper_operator.reconcile.pulling import Pulling, ahead, decide, put_off, retry_delay
 
 MODEL = model()
 DONE = model(status=published_status(MODEL))
@@ -388,3 +389,10 @@ def test_one_that_waits_says_for_whom() -> None:
 def test_the_order_of_peers_does_not_count(order: Callable[[Any], Any]) -> None:
     peers = [peer("a"), peer("b")]
     assert ahead(ME, list(order(peers)) if order is reversed else peers) == "a"
+
+
+def test_a_pull_that_has_to_wait_until_artifacts_are_removed_says_so_and_is_looked_at_again() -> None:
+    decision = put_off(Pulling(Phase.PULLING, Finding("Pulling"), attempt=2, start=True))
+    assert (decision.phase, decision.finding.reason) == (Phase.WAITING, "WaitingForCleanup")
+    assert (decision.start, decision.attempt) == (False, None)
+    assert decision.look_again is not None
