@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
 
 
@@ -154,6 +155,20 @@ def test_a_change_of_the_server_rolls_out_and_pulls_nothing(world: World) -> Non
     world.serve()
     assert container(world)["env"] == [{"name": "WHISPER_SERVER_LOG_LEVEL", "value": "debug"}]
     assert [job["metadata"]["uid"] for job in world.jobs()] == before
+
+
+def test_a_change_of_the_servers_names_the_field_that_caused_it(world: World, operator: OperatorProcess) -> None:
+    world.bring_up()
+    world.apply(server={"image": "registry.example.com/whisper-server:2", "podLabels": {"team": "speech"}})
+    world.until_condition("Ready", "False", "RollingOut")
+    cause = "a rollout is under way: spec.server.image, spec.server.podLabels.team changed"
+    assert cause in world.condition("Ready")["message"]
+    world.until("an event tells", lambda: any(cause in event["note"] for event in world.select("event")))
+    world.until("the log tells", lambda: "updated the servers: spec.server.image" in operator.new_log())
+    world.serve()
+    world.kubectl("scale", "wm", "m", "--replicas=2")
+    world.until("it is scaled", lambda: "spec.server.replicas changed" in world.condition("Ready").get("message", ""))
+    world.serve(replicas=2)
 
 
 def test_servers_are_kept_apart_and_spread(world: World) -> None:

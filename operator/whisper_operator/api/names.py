@@ -30,6 +30,9 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 ANNOTATION_POD = f"{GROUP}/pod"
 #: On a claim that was made for a WhisperModel: another one names it, or did.
 ANNOTATION_SHARED = f"{GROUP}/shared"
+#: On Deployments: hashes of what they are made of, by name, and the names that differed at the last change.
+ANNOTATION_PARTS = f"{GROUP}/parts"
+ANNOTATION_CAUSE = f"{GROUP}/cause"
 #: On server pods: the key of the artifact that they serve.
 ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
 

@@ -14,7 +14,8 @@ from whisper_operator.kube import kinds
 from whisper_operator.kube.applied import Applier
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.reconcile.attempts import Attempts
-from whisper_operator.reconcile.objects import JSON, name
+from whisper_operator.reconcile.causes import cause_of, is_change, with_cause
+from whisper_operator.reconcile.objects import JSON, dig, name
 from whisper_operator.reconcile.observation import Observed
 from whisper_operator.reconcile.ownership import apply_owned, is_owned
 from whisper_operator.settings import Settings
@@ -34,9 +35,10 @@ class ServerObjects:
         """Make them so, and return the Deployment as it is then; None when it is not, or cannot be, as wanted."""
         model = seen.model
         wanted = build_deployment(model, self._settings, artifact)
-        if wanted is None:
+        if wanted is None or artifact is None:
             return None
-        deployment = attempts.make(partial(apply_owned, self._applier, model, wanted, seen.deployment), None)
+        wanted = with_cause(wanted, seen.deployment, model, self._settings, artifact)
+        deployment = attempts.make(partial(self._keep_deployment, seen, wanted), None)
         for service in (build_service(model), build_headless_service(model)):
             attempts.make(partial(self._keep_service, seen, service), None)
         optional = {
@@ -45,6 +47,14 @@ class ServerObjects:
         }
         for kind, one in optional.items():
             attempts.make(partial(self._keep_optional, model, kind, one), None)
+        return deployment
+
+    def _keep_deployment(self, seen: Observed, wanted: JSON) -> JSON:
+        before, model = seen.deployment, seen.model
+        deployment = apply_owned(self._applier, model, wanted, before)
+        if before is not None and dig(before, "metadata", "generation") != dig(deployment, "metadata", "generation"):
+            cause = f"{cause_of(deployment)} changed" if is_change(wanted, before) else "somebody else had changed them"
+            _log.info("updated the servers: %s", cause, extra={"model": str(model.key)})
         return deployment
 
     def _keep_service(self, seen: Observed, wanted: JSON) -> JSON:

@@ -9,6 +9,7 @@ from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.server_files import server_files
 from whisper_operator.reconcile import claims, jobs, mounts, pods, refusals
+from whisper_operator.reconcile.causes import cause_of
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
 from whisper_operator.reconcile.observation import Observed
 
@@ -64,8 +65,18 @@ def observe_servers(
         return Serving(wanted, replicas, ready, finding, settled=True, key=key)
     trouble = _refused(deployment) or _trouble(server_pods, claim_pending=claim_pending) or hindered
     trouble = trouble or _overdue(deployment)
-    rolling = Finding(Reason.ROLLING_OUT, f"{ready} of {wanted} servers are ready, and a rollout is under way")
-    return Serving(wanted, replicas, ready, trouble or rolling, key=key)
+    text = f"{ready} of {wanted} servers are ready, and {_under_way(deployment, wanted)}"
+    return Serving(wanted, replicas, ready, trouble or Finding(Reason.ROLLING_OUT, text), key=key)
+
+
+def _under_way(deployment: JSON, wanted: int) -> str:
+    """Return what goes on: the rollout of a change, which is named, or servers that are replaced as they were."""
+    progress = condition(deployment, "Progressing")
+    rolled_out = _is_observed(deployment) and dig(progress, "reason") == "NewReplicaSetAvailable"
+    if rolled_out and _count(deployment, "replicas") == _count(deployment, "updatedReplicas") == wanted:
+        return "the others are being started"
+    cause = cause_of(deployment)
+    return f"a rollout is under way: {cause} changed" if cause else "a rollout is under way"
 
 
 def failed_rollout(seen: Observed, artifact: Artifact) -> Finding | None:

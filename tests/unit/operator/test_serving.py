@@ -101,6 +101,28 @@ def test_what_the_servers_are_up_to(case: str) -> None:
     assert serving.settled == (reason in ("ServersReady", "ScaledToZero"))
 
 
+ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+ON_ITS_WAY = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (deployment(2, 1, 1, ON_ITS_WAY), "and a rollout is under way: spec.server.image changed."),
+        (deployment(2, 2, 1, ON_ITS_WAY), "and a rollout is under way: spec.server.image changed."),
+        (deployment(2, 2, 2, ROLLED_OUT, observed=1), "and a rollout is under way: spec.server.image changed."),
+        (deployment(1, 1, 1, ROLLED_OUT), "and a rollout is under way: spec.server.image changed."),
+        (deployment(2, 2, 1, ROLLED_OUT), "and the others are being started."),
+    ],
+    ids=["an old one is there", "all are new", "it begins", "there are too few", "one was lost later"],
+)
+def test_a_rollout_names_its_cause_and_what_is_none_does_not(there: JSON, words: str) -> None:
+    there["metadata"]["annotations"] = {"stt.whisper-operator.io/cause": "spec.server.image"}
+    serving = observe_servers(there, [], 2, claim_pending=False)
+    assert serving is not None
+    assert serving.finding.message.endswith(words)
+
+
 def test_before_there_is_a_deployment_there_is_nothing_to_say() -> None:
     assert observe_servers(None, [], 1, claim_pending=False) is None
 

@@ -1,0 +1,92 @@
+"""What made a Deployment change: fields of the spec, the artifact, or the operator itself. Named while it rolls out.
+
+Each Deployment carries a hash of everything that it was made of, by name, and the names that differed at its last
+change. So what caused a rollout is known to the operator that finds it under way, too.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from whisper_operator.api import names
+from whisper_operator.api.model import Model
+from whisper_operator.api.status import Artifact
+from whisper_operator.reconcile.objects import JSON, dig
+from whisper_operator.settings import Settings
+
+ARTIFACT = "the artifact"
+SETTINGS = "the operator's settings"
+VERSION = "the operator's version"
+
+#: The Deployment as a whole: a field that changes nothing of it is no cause.
+_WHOLE = ""
+#: Parts of spec.server that other objects are made of.
+_ELSEWHERE = {"service", "autoscaling", "disruption"}
+_HASH_LENGTH = 8
+_MOST_NAMES = 5
+
+
+def with_cause(wanted: JSON, live: JSON | None, model: Model, settings: Settings, artifact: Artifact) -> JSON:
+    """Return `wanted` with the notes that say what it is made of and, if it replaces `live`, what has changed."""
+    parts = {_WHOLE: _hash(wanted["spec"])}
+    parts |= {part: _hash(value) for part, value in _parts(model, settings, artifact)}
+    annotations = {names.ANNOTATION_PARTS: json.dumps(parts, sort_keys=True)}
+    if live is not None:
+        before = _noted(live)
+        cause = cause_of(live) if before.get(_WHOLE) == parts[_WHOLE] else _difference(before, parts)
+        annotations |= {names.ANNOTATION_CAUSE: cause} if cause else {}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
+
+
+def is_change(wanted: JSON, live: JSON) -> bool:
+    """Tell whether `wanted`, with its notes, differs from what was wanted before."""
+    return _noted(wanted).get(_WHOLE) != _noted(live).get(_WHOLE)
+
+
+def cause_of(deployment: JSON) -> str:
+    """Return what made the Deployment change last; empty when it never has."""
+    return str(dig(deployment, "metadata", "annotations", names.ANNOTATION_CAUSE) or "")
+
+
+def _parts(model: Model, settings: Settings, artifact: Artifact) -> Iterator[tuple[str, Any]]:
+    server = model.spec.server
+    fields = msgspec.to_builtins(server)
+    for field, value in fields.items():
+        if field not in _ELSEWHERE:
+            yield from _leaves(f"spec.server.{field}", value)
+    yield "spec.podSecurityContext", msgspec.to_builtins(model.spec.pod_security_context)
+    yield ARTIFACT, artifact.key
+    yield SETTINGS, [settings.server_image, settings.image_pull_policy, settings.image_pull_secrets]
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of an object, and anything else as it is; one level is enough to find what was edited."""
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for field, inner in value.items():
+        yield f"{path}.{field}", inner
+
+
+def _difference(before: dict[str, str], after: dict[str, str]) -> str:
+    named = (before.keys() | after.keys()) - {_WHOLE}
+    changed = sorted(part for part in named if before.get(part) != after.get(part)) if before else []
+    more = len(changed) - _MOST_NAMES
+    rest = [f"{more} more"] if more > 0 else []
+    return ", ".join([*changed[:_MOST_NAMES], *rest]) or VERSION
+
+
+def _noted(deployment: JSON) -> dict[str, str]:
+    """Return what the Deployment says that it is made of; empty when it says nothing that can be read."""
+    try:
+        parts = json.loads(dig(deployment, "metadata", "annotations", names.ANNOTATION_PARTS) or "{}")
+    except ValueError:
+        return {}
+    return parts if isinstance(parts, dict) else {}
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
