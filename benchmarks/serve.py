@@ -10,57 +10,47 @@ beam 5, English given, temperature 0 without fallback.
 CPU seconds are the server's own; of the callers nothing is counted. On a CPU the goal is told by them, since callers
 and server share its cores; on a GPU by audio seconds a second.
 
+Every scenario is run to its end by us; peers, which are slower, are sent no more once they have had their seconds, so
+that the whole stays below half an hour. The tables are written to a file as they are found.
+
   python -m benchmarks.serve
   python -m benchmarks.serve --device cuda --shape turbo --compute-type float16
+  python -m benchmarks.serve --requests 20 --peer-seconds 5 --output /tmp/trial.md
 """
 
 import argparse
-import json
+import math
 import random
 import re
-import socket
-import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checkpoint import LARGE_V3_TURBO, make_checkpoint
-from benchmarks.measure import MIB, machine, table
-from benchmarks.processes import Asked, cpu_seconds, module, peak_memory_bytes, reset_peak_memory, running
+from benchmarks import serve_figures as figures
+from benchmarks.measure import machine
+from benchmarks.processes import cpu_seconds, module, peak_memory_bytes, reset_peak_memory
+from benchmarks.report import RESULTS, Report
 from benchmarks.serve_audio import make_long_files, short_files
+from benchmarks.serve_contenders import Contender, Running, publish, running_contenders
+from benchmarks.serve_figures import Figures, Goal
 from benchmarks.serve_load import Work
 
-SMALL = Path(__file__).parents[1] / "tests" / "fixtures" / "speech-model"
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 PROMPT_LENGTHS = 16
 STREAMS_ON_CPU = 4
-_BLOCKS = 10
-_SCRIPTS = Path(sysconfig.get_path("scripts"))
-_HEADERS = ("", "audio s / s", "CPU s / audio s", "p50 ms", "p95 ms", "peak MiB", "of the limit")
+#: In which the requests of a scenario are interleaved.
+BLOCKS = 10
+#: A long file is as much audio as so many clips.
+CLIPS_IN_A_LONG_FILE = 20
+_LIMIT_ROUNDS = 2
+_PAIRS_IN_A_BLOCK = 10
 
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A server that is measured.
-
-    Attributes:
-        name: as the table has it.
-        address: host and port of its gRPC.
-        pid: of its process.
-        temperature: sent to it as an option, if not empty.
-    """
-
-    name: str
-    address: str
-    pid: int
-    temperature: str = ""
+ALONE, BESIDE = "Short clips, 1 caller", "Short clips of 1 caller beside long files (latencies of the short)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,47 +61,22 @@ class Scenario:
         name: as the table has it.
         work: without a server.
         limit: which of the limit's figures it is held against.
+        with_goal: whether it is to come near the limit.
     """
 
     name: str
     work: Work
     limit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a scenario came to for one contender."""
-
-    audio_seconds: float
-    wall: float
-    cpu: float
-    latencies: list[float]
-    peak_bytes: int
+    with_goal: bool = False
 
 
 def main() -> None:
     """Run the benchmark."""
     arguments = _parse()
+    report = Report(arguments.output or RESULTS / f"serve-{arguments.device}.md")
     with tempfile.TemporaryDirectory(prefix="whisper-serve-") as name, ExitStack() as stack:
         folder = Path(name)
-        model = _publish(folder, arguments.shape)
-        short, long = short_files(), make_long_files(folder)
-        limit = stack.enter_context(
-            module("serve_limit", model, arguments.device, arguments.compute_type, arguments.threads)
-        )
-        best, limits = _find_limits(limit, short, long, arguments.device)
-        contenders = stack.enter_context(_contenders(model, arguments))
-        callers = stack.enter_context(module("serve_load"))
-        print(f"{machine()}{_gpu(arguments.device)}; {arguments.shape} model, {arguments.compute_type}\n")
-        print(_limits_table(limits))
-        for scenario in _scenarios(short, long, 4 * best, arguments):
-            _say(scenario.name)
-            found = _race(contenders, callers, scenario)
-            rows = [_row(one, found[one.name], limits[scenario.limit][best], arguments.device) for one in contenders]
-            print(f"\n**{scenario.name}**\n\n{table(_HEADERS, rows)}", flush=True)
-        ours = contenders[0]
-        print(f"\n**One caller beside a direct call**\n\n{_added_latency(ours, callers, limit, short)}", flush=True)
-        print(f"\n**Streams**\n\n{_streams(ours, callers, short, arguments)}", flush=True)
+        _Benchmark(arguments, report, folder, stack).run()
 
 
 def _parse() -> argparse.Namespace:
@@ -121,9 +86,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the models run (%(default)s)")
     parser.add_argument("--shape", choices=("small", "turbo"), default="small", help="the model (%(default)s)")
     parser.add_argument("--compute-type", default="float32", metavar="TYPE", help="of CTranslate2 (%(default)s)")
-    parser.add_argument("--requests", type=int, default=500, metavar="N", help="of each contender (%(default)s)")
+    parser.add_argument("--requests", type=int, default=500, metavar="N", help="of us in a scenario (%(default)s)")
+    parser.add_argument("--peer-seconds", type=float, default=60.0, metavar="S", help="each a scenario (%(default)s)")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, STREAMS_ON_CPU], metavar="N", help="%(default)s")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each model; 0: every core")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="benchmarks/results/serve-DEVICE.md")
     return parser.parse_args()
 
 
@@ -131,188 +98,135 @@ def _say(text: str) -> None:
     print(f"serve: {text}", file=sys.stderr, flush=True)
 
 
-def _publish(folder: Path, shape: str) -> Path:
-    """Return the directory of the published model: the small real one, or random weights in the shape of turbo."""
-    source = SMALL if shape == "small" else make_checkpoint(folder / "checkpoint", LARGE_V3_TURBO, _say)
-    command = [_SCRIPTS / "whisper-model", "pull", source, "--store", folder / "store", "--json"]
-    done = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE)
-    return Path(json.loads(done.stdout)["path"])
+class _Benchmark:
+    """One run, part by part."""
+
+    def __init__(self, arguments: argparse.Namespace, report: Report, folder: Path, stack: ExitStack) -> None:
+        self._arguments = arguments
+        self._report = report
+        self._device: str = arguments.device
+        how = Running(arguments.device, arguments.compute_type, arguments.threads)
+        model = publish(folder, arguments.shape, _say)
+        self._short, self._long = short_files(), make_long_files(folder)
+        self._limit = stack.enter_context(module("serve_limit", model, how.device, how.compute_type, how.threads))
+        self._contenders = stack.enter_context(running_contenders(model, how))
+        self._callers = stack.enter_context(module("serve_load"))
+        self._goals: list[Goal] = []
+
+    def run(self) -> None:
+        """Run all, and write each part as soon as it is there."""
+        self._tell_how()
+        self._run_scenarios(*self._find_limits())
+        self._run_direct()
+        self._run_streams()
+        self._report.add(f"## Goals\n\n{figures.goals_table(self._goals)}")
+
+    def _tell_how(self) -> None:
+        where = "a CPU" if self._device == "cpu" else "a GPU"
+        arguments = self._arguments
+        self._report.add(f"# One model, many callers, on {where}")
+        self._report.add(f"`python -m benchmarks.serve {' '.join(sys.argv[1:])}`".replace(" `", "`"))
+        self._report.add(f"{machine()}{_gpu(self._device)}; {arguments.shape} model, {arguments.compute_type}")
+
+    def _find_limits(self) -> tuple[int, dict[str, dict[int, Figures]]]:
+        """Return the best batch size, and what each size came to for short clips and long files."""
+        kinds = {"short": self._short * 4, "long": self._long}
+        self._limit.ask({"files": self._short, "batch_size": 1})  # The first run of a model is slower.
+        rounds: dict[str, dict[int, list[Figures]]] = {kind: {size: [] for size in BATCH_SIZES} for kind in kinds}
+        for number in range(_LIMIT_ROUNDS):
+            for kind, files in kinds.items():
+                for size in BATCH_SIZES:
+                    _say(f"the limit, round {number + 1} of {_LIMIT_ROUNDS}: {kind}, batches of {size}")
+                    rounds[kind][size].append(Figures(**self._limit.ask({"files": files, "batch_size": size})))
+        found = {kind: {size: figures.total(of) for size, of in sizes.items()} for kind, sizes in rounds.items()}
+        best = min(BATCH_SIZES, key=lambda size: sum(of[size].cost(self._device) for of in found.values()))
+        self._report.add(f"## The limit\n\n{figures.limits_table(found)}\n\nBest for both: batches of {best}.")
+        return best, found
+
+    def _run_scenarios(self, best: int, limits: dict[str, dict[int, Figures]]) -> None:
+        alone_ms = 0.0
+        for scenario in _scenarios(self._short, self._long, 4 * best, self._arguments.requests):
+            _say(scenario.name)
+            found = self._race(scenario)
+            limit = limits[scenario.limit][best]
+            self._report.add(f"## {scenario.name}\n\n{figures.race_table(found, limit, self._device)}")
+            ours = found[self._contenders[0].name]
+            if scenario.with_goal:
+                near = figures.of_limit(ours, limit, self._device)
+                bound = figures.GOAL_OF_LIMIT
+                self._goals.append(Goal(scenario.name, f">= {bound:.2f} of the limit", f"{near:.2f}", near >= bound))
+            if scenario.name == ALONE:
+                alone_ms = ours.percentile_ms(95)
+            if scenario.name == BESIDE:
+                bound, came = alone_ms + self._limit.ask({"max_batch_ms": True}), ours.percentile_ms(95)
+                self._goals.append(Goal(scenario.name, f"p95 <= {bound:.0f} ms", f"{came:.0f} ms", came <= bound))
+
+    def _race(self, scenario: Scenario) -> dict[str, Figures]:
+        blocks: dict[str, list[Figures]] = {one.name: [] for one in self._contenders}
+        for one in self._contenders:
+            reset_peak_memory(one.pid)
+        work = scenario.work
+        each = math.ceil(work.requests / BLOCKS / work.callers) * work.callers
+        for number in range(math.ceil(work.requests / each)):
+            order = [one for one in self._contenders if one.is_ours or self._has_time(blocks[one.name])]
+            random.Random(number).shuffle(order)
+            for one in order:
+                blocks[one.name].append(self._measure(one, replace(work, requests=each, seed=number)))
+        return {name: figures.total(of) for name, of in blocks.items()}
+
+    def _has_time(self, blocks: Sequence[Figures]) -> bool:
+        seconds: float = self._arguments.peer_seconds
+        return sum(block.wall for block in blocks) < seconds
+
+    def _measure(self, one: Contender, work: Work) -> Figures:
+        before = cpu_seconds(one.pid)
+        came = self._callers.ask(asdict(replace(work, server=one.address, temperature=one.temperature)))
+        spent = cpu_seconds(one.pid) - before
+        return Figures(came["audio_seconds"], came["wall"], spent, came["seconds"], peak_memory_bytes(one.pid))
+
+    def _run_direct(self) -> None:
+        """Send the same clips in the same order to us and to a direct call in turn."""
+        _say("one caller beside a direct call")
+        served: list[float] = []
+        direct: list[float] = []
+        for number in range(math.ceil(self._arguments.requests / 2 / _PAIRS_IN_A_BLOCK)):
+            work = Work("", self._short, requests=_PAIRS_IN_A_BLOCK, seed=number)
+            order = random.Random(number)  # as the callers choose
+            files = [order.choice(self._short) for _ in range(_PAIRS_IN_A_BLOCK)]
+            served += self._measure(self._contenders[0], work).latencies
+            direct += self._limit.ask({"files": files, "direct": True})["latencies"]
+        self._report.add(f"## One caller beside a direct call\n\n{figures.added_table(served, direct)}")
+        added, bound = figures.added_ms(served, direct), figures.GOAL_ADDED_MS
+        name = "One caller beside a direct call"
+        self._goals.append(Goal(name, f"<= {bound:.0f} ms more", f"{added:.1f} ms", added <= bound))
+
+    def _run_streams(self) -> None:
+        ours, utterances = self._contenders[0], max(2, min(12, self._arguments.requests // 10))
+        found: dict[int, Figures] = {}
+        for streams in self._arguments.streams:
+            _say(f"{streams} streams")
+            reset_peak_memory(ours.pid)
+            work = Work("", self._short, callers=streams, requests=utterances * streams, streaming=True)
+            found[streams] = self._measure(ours, work)
+            came, bound = found[streams].percentile_ms(95), figures.GOAL_LAG_MS
+            name = f"Finals of {streams} streams"
+            self._goals.append(Goal(name, f"lag p95 <= {bound:.0f} ms", f"{came:.0f} ms", came <= bound))
+        self._report.add(f"## Streams\n\n{figures.streams_table(found)}")
 
 
-@contextmanager
-def _contenders(model: Path, arguments: argparse.Namespace) -> Iterator[list[Contender]]:
-    device, compute_type, threads = arguments.device, arguments.compute_type, arguments.threads
-    with ExitStack() as stack:
-        ours = stack.enter_context(_our_server(model, arguments))
-        found = [ours]
-        for kind, name in (("sequential", "(a) one at a time, locked"), ("batched", "(b) batched pipeline, locked")):
-            peer = stack.enter_context(module("serve_peers", model, kind, device, compute_type, threads))
-            found.append(Contender(name, f"127.0.0.1:{int(peer.read_line())}", peer.process.pid))
-        yield found
-
-
-@contextmanager
-def _our_server(model: Path, arguments: argparse.Namespace) -> Iterator[Contender]:
-    grpc_port, probe_port = _free_port(), _free_port()
-    flags = {
-        "--model": model,
-        "--device": arguments.device,
-        "--compute-type": arguments.compute_type,
-        "--cpu-threads": arguments.threads,
-        "--host": "127.0.0.1",
-        "--grpc-port": grpc_port,
-        "--probe-port": probe_port,
-        "--http-port": 0,
-        "--log-level": "warning",
-    }
-    command = [_SCRIPTS / "whisper-server", *(part for flag in flags.items() for part in flag)]
-    with running(command) as server:
-        _wait_ready(probe_port, server)
-        yield Contender("ours", f"127.0.0.1:{grpc_port}", server.process.pid, temperature="0")
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def _wait_ready(port: int, server: Asked) -> None:
-    while server.process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5):
-                return
-        except OSError:
-            continue
-    raise EOFError(f"whisper-server ended with {server.process.returncode}")
-
-
-def _find_limits(
-    limit: Asked, short: Sequence[str], long: Sequence[str], device: str
-) -> tuple[int, dict[str, dict[int, Figures]]]:
-    """Return the best batch size, and what each size came to for short clips and long files."""
-    found: dict[str, dict[int, Figures]] = {}
-    for kind, files in (("short", [*short] * 8), ("long", [*long])):
-        found[kind] = {}
-        for size in BATCH_SIZES:
-            _say(f"the limit: {kind}, batches of {size}")
-            found[kind][size] = Figures(**limit.ask({"files": files, "batch_size": size}))
-    best = min(BATCH_SIZES, key=lambda size: sum(_cost(of[size], device) for of in found.values()))
-    return best, found
-
-
-def _cost(figures: Figures, device: str) -> float:
-    return (figures.cpu if device == "cpu" else figures.wall) / figures.audio_seconds
-
-
-def _limits_table(limits: dict[str, dict[int, Figures]]) -> str:
-    rows = [
-        [f"{kind}, batches of {size}", f"{one.audio_seconds / one.wall:.1f}", f"{one.cpu / one.audio_seconds:.4f}"]
-        for kind, sizes in limits.items()
-        for size, one in sizes.items()
-    ]
-    return table(("the limit", "audio s / s", "CPU s / audio s"), rows)
-
-
-def _scenarios(short: list[str], long: list[str], many: int, arguments: argparse.Namespace) -> Iterator[Scenario]:
-    requests = arguments.requests
-    few = max(_BLOCKS, requests // 12)  # A long file is as much audio as many clips.
+def _scenarios(short: list[str], long: list[str], many: int, requests: int) -> Iterator[Scenario]:
+    few = math.ceil(requests / CLIPS_IN_A_LONG_FILE)
     clips, files = Work("", short, requests=requests), Work("", [], long, requests=few)
-    yield Scenario("Short clips, 1 caller", clips, "short")
-    yield Scenario(f"Short clips, {many} callers", replace(clips, callers=many), "short")
+    all_at_once = max(few, 2 * many if requests >= 2 * many else many)
+    yield Scenario(ALONE, clips, "short")
+    yield Scenario(f"Short clips, {many} callers", replace(clips, callers=many), "short", with_goal=True)
     yield Scenario("Long files, 1 caller", files, "long")
-    yield Scenario(f"Long files, {many} callers", replace(files, callers=many, requests=max(few, 2 * many)), "long")
-    beside = replace(clips, long=long, callers=1)
-    yield Scenario("Short clips of 1 caller beside long files (latencies of the short)", beside, "long")
+    yield Scenario(
+        f"Long files, {many} callers", replace(files, callers=many, requests=all_at_once), "long", with_goal=True
+    )
+    yield Scenario(BESIDE, replace(clips, long=long), "long")
     prompts = replace(clips, callers=many, prompts=PROMPT_LENGTHS)
     yield Scenario(f"Short clips, {many} callers, {PROMPT_LENGTHS} lengths of prompt", prompts, "short")
-
-
-def _race(contenders: Sequence[Contender], callers: Asked, scenario: Scenario) -> dict[str, Figures]:
-    blocks: dict[str, list[Figures]] = {one.name: [] for one in contenders}
-    for one in contenders:
-        reset_peak_memory(one.pid)
-    each = max(scenario.work.callers, scenario.work.requests // _BLOCKS)
-    for number in range(max(1, scenario.work.requests // each)):
-        order = [*contenders]
-        random.Random(number).shuffle(order)
-        for one in order:
-            work = replace(scenario.work, server=one.address, requests=each, seed=number, temperature=one.temperature)
-            blocks[one.name].append(_figures(one, callers, work))
-    return {name: _total(of) for name, of in blocks.items()}
-
-
-def _figures(one: Contender, callers: Asked, work: Work) -> Figures:
-    before = cpu_seconds(one.pid)
-    came = callers.ask(asdict(work))
-    spent = cpu_seconds(one.pid) - before
-    return Figures(came["audio_seconds"], came["wall"], spent, came["seconds"], peak_memory_bytes(one.pid))
-
-
-def _total(blocks: Sequence[Figures]) -> Figures:
-    return Figures(
-        sum(block.audio_seconds for block in blocks),
-        sum(block.wall for block in blocks),
-        sum(block.cpu for block in blocks),
-        [latency for block in blocks for latency in block.latencies],
-        max(block.peak_bytes for block in blocks),
-    )
-
-
-def _row(one: Contender, figures: Figures, limit: Figures, device: str) -> list[str]:
-    return [
-        one.name,
-        f"{figures.audio_seconds / figures.wall:.1f}",
-        f"{figures.cpu / figures.audio_seconds:.4f}",
-        f"{1000 * statistics.median(figures.latencies):.1f}",
-        f"{1000 * percentile(figures.latencies, 95):.1f}",
-        f"{figures.peak_bytes / MIB:.0f}",
-        f"{_cost(limit, device) / _cost(figures, device):.2f}",
-    ]
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the value below which `percent` of `values` lie; the only one of one."""
-    if len(values) == 1:
-        return values[0]
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def _added_latency(ours: Contender, callers: Asked, limit: Asked, short: list[str]) -> str:
-    """Return a table of paired medians: the same clips in the same order, by us and by a direct call in turn."""
-    served, direct = [], []
-    for number in range(2 * _BLOCKS):
-        work = Work(ours.address, short, requests=10, seed=number, temperature=ours.temperature)
-        order = random.Random(number)
-        files = [order.choice(short) for _ in range(10)]
-        served += callers.ask(asdict(work))["seconds"]
-        direct += limit.ask({"files": files, "direct": True})["latencies"]
-    differences = [1000 * (ours_ - theirs) for ours_, theirs in zip(served, direct, strict=True)]
-    row = [f"{1000 * statistics.median(which):.1f}" for which in (served, direct)]
-    row.append(f"{statistics.median(differences):.1f}")
-    return table(("clips", "served, p50 ms", "direct, p50 ms", "median of differences, ms"), [[f"{len(served)}", *row]])
-
-
-def _streams(ours: Contender, callers: Asked, short: list[str], arguments: argparse.Namespace) -> str:
-    rows = []
-    for streams in arguments.streams:
-        _say(f"{streams} streams")
-        work = Work(ours.address, short, callers=streams, requests=12 * streams, streaming=True)
-        reset_peak_memory(ours.pid)
-        figures = _figures(ours, callers, work)
-        rows.append(
-            [
-                f"{streams}",
-                f"{len(figures.latencies)}",
-                f"{1000 * statistics.median(figures.latencies):.0f}",
-                f"{1000 * percentile(figures.latencies, 95):.0f}",
-                f"{figures.cpu / figures.audio_seconds:.3f}",
-                f"{figures.peak_bytes / MIB:.0f}",
-            ]
-        )
-    headers = ("streams", "utterances", "lag p50 ms", "lag p95 ms", "CPU s / audio s", "peak MiB")
-    return table(headers, rows)
 
 
 def _gpu(device: str) -> str:

@@ -15,12 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from whisper_server.allocator import keep_freed_memory
 from whisper_server.audio.cutting import windows
 from whisper_server.audio.formats import AudioHint
 from whisper_server.audio.limits import DecodeLimits
 from whisper_server.audio.samples import SAMPLE_RATE
 from whisper_server.audio.stream import decoded, whole
 from whisper_server.audio.windows import Window
+from whisper_server.engine.devices import default_max_batch_ms
 from whisper_server.engine.features import sounding_frames, window_features
 from whisper_server.engine.loading import EngineSettings, load_model
 from whisper_server.engine.options import DecodingOptions, Task, VadOptions
@@ -104,12 +106,16 @@ def _batches(rows: Sequence[Write], size: int) -> Iterator[Sequence[Write]]:
 
 def main() -> None:
     """Answer questions until there are no more."""
+    keep_freed_memory()
     path, device, compute_type, threads = sys.argv[1:]
     settings = EngineSettings(device, (compute_type,), int(threads), ScheduleSettings())
     limit = Limit(Path(path), settings)
     for line in sys.stdin:
         question = json.loads(line)
-        if question.get("direct"):
+        answer: Any
+        if question.get("max_batch_ms"):
+            answer = default_max_batch_ms(device)
+        elif question.get("direct"):
             answer = limit.direct(question["files"])
         else:
             answer = limit.throughput(question["files"], question["batch_size"])

@@ -10,6 +10,7 @@ from typing import NoReturn
 from whisper_contract.digest import format_digest
 from whisper_contract.reasons import EXIT_RETRY, EXIT_USAGE, FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
+from whisper_server.allocator import keep_freed_memory
 from whisper_server.artifact import ArtifactMissingError, open_artifact
 from whisper_server.configuration.reading import parse_settings
 from whisper_server.configuration.settings import Settings
@@ -30,6 +31,7 @@ def main() -> NoReturn:
     It does not wait for threads: one may still be at work on a request that was given up when the grace period ended,
     and a model's work cannot be interrupted.
     """
+    keep_freed_memory()
     exit_code = run(sys.argv[1:])
     logging.shutdown()
     sys.stdout.flush()

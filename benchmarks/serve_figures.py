@@ -1,0 +1,146 @@
+"""What `benchmarks.serve` finds: figures, the tables of them, and whether the goals are met."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.measure import MIB, table
+
+#: Of the limit, at least.
+GOAL_OF_LIMIT = 0.90
+#: One caller beside a direct call, at most.
+GOAL_ADDED_MS = 5.0
+#: From an utterance's last sample to its final, 95 of 100, at most.
+GOAL_LAG_MS = 2000.0
+
+_HEADERS = ("", "requests", "audio s / s", "CPU s / audio s", "p50 ms", "p95 ms", "peak MiB", "of the limit")
+_STREAM_HEADERS = ("streams", "utterances", "lag p50 ms", "lag p95 ms", "CPU s / audio s", "peak MiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What some requests came to.
+
+    Attributes:
+        audio_seconds: that were sent.
+        wall: seconds that they took.
+        cpu: processor seconds that the server spent.
+        latencies: seconds, one for each timed request.
+        peak_bytes: most memory that the server held.
+    """
+
+    audio_seconds: float
+    wall: float
+    cpu: float
+    latencies: list[float]
+    peak_bytes: int
+
+    def percentile_ms(self, percent: int) -> float:
+        """Return the milliseconds within which `percent` of the requests were answered."""
+        return 1000 * percentile(self.latencies, percent)
+
+    def cost(self, device: str) -> float:
+        """Return what a second of audio cost: processor seconds on a CPU, where all share it, else seconds."""
+        return (self.cpu if device == "cpu" else self.wall) / self.audio_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Something that is to hold.
+
+    Attributes:
+        name: what.
+        wanted: the bound, in words.
+        found: the figure.
+        met: whether it holds.
+    """
+
+    name: str
+    wanted: str
+    found: str
+    met: bool
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return the value below which `percent` of `values` lie; the only one of one."""
+    if len(values) == 1:
+        return values[0]
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def total(blocks: Sequence[Figures]) -> Figures:
+    """Return the figures of all `blocks` together."""
+    return Figures(
+        sum(block.audio_seconds for block in blocks),
+        sum(block.wall for block in blocks),
+        sum(block.cpu for block in blocks),
+        [latency for block in blocks for latency in block.latencies],
+        max(block.peak_bytes for block in blocks),
+    )
+
+
+def limits_table(limits: Mapping[str, Mapping[int, Figures]]) -> str:
+    """Return what each size of batches came to."""
+    rows = [
+        [f"{kind}, batches of {size}", f"{one.audio_seconds / one.wall:.1f}", f"{one.cpu / one.audio_seconds:.4f}"]
+        for kind, sizes in limits.items()
+        for size, one in sizes.items()
+    ]
+    return table(("the limit", "audio s / s", "CPU s / audio s"), rows)
+
+
+def race_table(found: Mapping[str, Figures], limit: Figures, device: str) -> str:
+    """Return the contenders' figures of one scenario, beside the limit."""
+    rows = [
+        [
+            name,
+            f"{len(one.latencies)}",
+            f"{one.audio_seconds / one.wall:.1f}",
+            f"{one.cpu / one.audio_seconds:.4f}",
+            f"{one.percentile_ms(50):.1f}",
+            f"{one.percentile_ms(95):.1f}",
+            f"{one.peak_bytes / MIB:.0f}",
+            f"{of_limit(one, limit, device):.2f}",
+        ]
+        for name, one in found.items()
+    ]
+    return table(_HEADERS, rows)
+
+
+def of_limit(one: Figures, limit: Figures, device: str) -> float:
+    """Return how near `one` comes to the limit; 1 is all of it."""
+    return limit.cost(device) / one.cost(device)
+
+
+def streams_table(found: Mapping[int, Figures]) -> str:
+    """Return the figures of streams, by how many there were."""
+    rows = [
+        [
+            f"{streams}",
+            f"{len(one.latencies)}",
+            f"{one.percentile_ms(50):.0f}",
+            f"{one.percentile_ms(95):.0f}",
+            f"{one.cpu / one.audio_seconds:.3f}",
+            f"{one.peak_bytes / MIB:.0f}",
+        ]
+        for streams, one in found.items()
+    ]
+    return table(_STREAM_HEADERS, rows)
+
+
+def added_table(served: Sequence[float], direct: Sequence[float]) -> str:
+    """Return the medians of both, and of the pairs' differences; all in seconds."""
+    medians = [f"{1000 * statistics.median(which):.1f}" for which in (served, direct)]
+    row = [f"{len(served)}", *medians, f"{added_ms(served, direct):.1f}"]
+    return table(("clips", "served, p50 ms", "direct, p50 ms", "median of differences, ms"), [row])
+
+
+def added_ms(served: Sequence[float], direct: Sequence[float]) -> float:
+    """Return the median of the pairs' differences."""
+    return statistics.median(1000 * (ours - theirs) for ours, theirs in zip(served, direct, strict=True))
+
+
+def goals_table(goals: Sequence[Goal]) -> str:
+    """Return what was wanted and what came of it."""
+    rows = [[goal.name, goal.wanted, goal.found, "yes" if goal.met else "no"] for goal in goals]
+    return table(("goal", "wanted", "found", "met"), rows)
