@@ -8,8 +8,6 @@ The callers are a process of their own, and so are the probes. The goal: 99 of 1
 import argparse
 import asyncio
 import multiprocessing
-import os
-import statistics
 import sys
 import tempfile
 import time
@@ -20,12 +18,16 @@ from pathlib import Path
 import grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
+from benchmarks.measure import machine, table
+from benchmarks.report import RESULTS, Report
+from benchmarks.serve_figures import percentile
 from tests.support.models import RECORDINGS
 from tests.unit.server.process import ServerProcess
 
 GOAL_SECONDS = 0.100
 PATHS = ("/health", "/metrics")
 PAUSE_SECONDS = 0.02
+_HEADERS = ("path", "answers", "p50 ms", "p95 ms", "p99 ms", "longest ms")
 
 
 def call(address: str, callers: int, seconds: float) -> None:
@@ -61,18 +63,19 @@ def probe(port: int, seconds: float) -> dict[str, list[float]]:
     return took
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the value below which so many of a hundred lie."""
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+def _row(path: str, seconds: Sequence[float]) -> list[str]:
+    numbers = [*(percentile(seconds, percent) for percent in (50, 95, 99)), max(seconds)]
+    return [path, f"{len(seconds)}", *(f"{1000 * number:.1f}" for number in numbers)]
 
 
 def main() -> int:
-    """Run it, print a table, and return 0 when the goal is met."""
+    """Run it, write a table, and return 0 when the goal is met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a published artifact")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="benchmarks/results/probes-DEVICE.md")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         arguments = ("--model", str(chosen.model.resolve()), "--device", chosen.device)
@@ -84,11 +87,10 @@ def main() -> int:
             time.sleep(min(5.0, chosen.seconds / 4))
             took = probe(port, chosen.seconds * 0.7)
             callers.join()
-    print(f"{chosen.callers} callers, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
-    print("| path | answers | p50 ms | p95 ms | p99 ms | longest ms |\n|---|---|---|---|---|---|")
-    for path, seconds in took.items():
-        numbers = [*(percentile(seconds, percent) for percent in (50, 95, 99)), max(seconds)]
-        print(f"| {path} | {len(seconds)} | " + " | ".join(f"{1000 * number:.1f}" for number in numbers) + " |")
+    report = Report(chosen.output or RESULTS / f"probes-{chosen.device}.md")
+    report.add(f"# Probes of a server that {chosen.callers} callers load, on {chosen.device}")
+    report.add(f"{machine()}; for {chosen.seconds:.0f} s. Goal: 99 of 100 answers within {1000 * GOAL_SECONDS:.0f} ms.")
+    report.add(table(_HEADERS, [_row(path, seconds) for path, seconds in took.items()]))
     return int(any(percentile(seconds, 99) > GOAL_SECONDS for seconds in took.values()))
 
 

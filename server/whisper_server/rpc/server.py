@@ -6,13 +6,14 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from whisper_server.configuration.settings import Settings
 from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
 from whisper_server.rpc.credentials import server_credentials
 from whisper_server.rpc.health import Health
+from whisper_server.rpc.reflection import Reflection
 from whisper_server.rpc.unary import UnaryInterceptor
 from whisper_server.security.secured import Security
 
@@ -55,7 +56,7 @@ class RpcServer:
             service.add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names, calls), self._server)
         host = settings.host or "::"
         self._address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
 

@@ -48,6 +48,17 @@ async def test_reflection_lists_the_services_and_knows_their_messages(served: Se
         assert described.file_descriptor_response.file_descriptor_proto
 
 
+@pytest.mark.parametrize(
+    "method", ["grpc.health.v1.Health/Watch", "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
+)
+async def test_what_cannot_be_parsed_is_its_callers_trouble(
+    served: Served, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = served.channel.stream_stream(f"/{method}")(iter([b"\xff\xff"]))
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_stopping_lets_a_call_in_flight_finish_and_takes_no_new_one(served: Served) -> None:
     served.engine.gate.clear()
     in_flight = asyncio.create_task(served.recognize())
