@@ -9,7 +9,7 @@ from whisper_server.rpc.calls import Calls
 
 
 class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # the package has no annotations
-    """By itself it takes what cannot be parsed for a defect of the server's, and waits for the next request for ever."""
+    """By itself it takes what cannot be parsed for a defect of the server, and waits for the next request for ever."""
 
     def __init__(self, names: Iterable[str], calls: Calls) -> None:
         super().__init__(names)
