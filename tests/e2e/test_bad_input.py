@@ -1,6 +1,11 @@
 """What users get wrong: each gives its reason and a sentence that helps, and comes right when it is mended."""
 
-from tests.e2e.place import SECRET, Place
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.e2e.place import SECRET, SMALL, Place
 from tests.support.archives import Archives
 
 
@@ -74,6 +79,27 @@ def test_every_other_kind_of_bad_input_gives_its_reason_and_a_next_step(place: P
         assert condition["status"] == "False"
         assert condition["message"].count(". ") >= 1, f"{name}: no next step in {condition['message']!r}"
     assert SECRET not in place.condition("no-secret", "ArtifactReady")["message"]
+
+
+def test_servers_wait_for_the_tokens_that_they_are_to_ask_for_and_then_ask_for_them(
+    place: Place, archives: Archives
+) -> None:
+    place.s3.put("models", "small.tar.zst", archives.whole())
+    place.volume("store")
+    auth = {"secretRef": {"name": "callers"}, "allowWithoutTLS": True}
+    place.apply("small", place.s3_source("small.tar.zst"), server={"device": "cpu", "resources": SMALL, "auth": auth})
+    condition = place.wait("small", "Degraded", reason="SecretNotFound")
+    assert condition["message"].startswith("The Secret callers (server.auth.secretRef) does not exist.")
+
+    place.kubectl("create", "secret", "generic", "callers", "--from-literal=tokens=somebody:not-a-secret")
+    place.wait_ready("small")
+    address = place.kubectl("get", "service", "small", "-o", "jsonpath={.spec.clusterIP}")
+    models = urllib.request.Request(f"http://{address}:8000/v1/models")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(models, timeout=10)
+    models.add_header("Authorization", "Bearer not-a-secret")
+    with urllib.request.urlopen(models, timeout=10) as answer:
+        assert "small" in answer.read().decode()
 
 
 def test_a_model_that_wants_a_gpu_tells_that_there_is_none_and_goes_on_when_there_is(
