@@ -50,7 +50,8 @@ class Rollout:
 def decide(seen: Observed, pulling: Pulling) -> Rollout:
     """Return what the servers get: what the spec asks for once it is published, and until then the last that served.
 
-    What cannot be rolled out in its deadline gives way to the last that served. Only the artifact goes back.
+    What cannot be rolled out in its deadline gives way to the last that served. Only the artifact goes back. That it is
+    rejected is written down before it is acted on: an operator that is killed in between would try it all over again.
     """
     status, asked = seen.model.status, pulling.artifact
     if asked is None:
@@ -59,7 +60,8 @@ def decide(seen: Observed, pulling: Pulling) -> Rollout:
     trouble = _trouble(seen, asked)
     if trouble is None or good is None or good.key == asked.key:
         return Rollout(asked)
-    return Rollout(good, Rejection(trouble, asked, good))
+    written = status.target is not None and status.target.state is Phase.REJECTED
+    return Rollout(good if written else asked, Rejection(trouble, asked, good))
 
 
 def _trouble(seen: Observed, asked: Artifact) -> Finding | None:
