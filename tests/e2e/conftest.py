@@ -8,19 +8,20 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.images import build_images
+from tests.e2e import ground
 from tests.e2e.place import Place
-from tests.support import chart
 from tests.support.archives import Archives
-from tests.support.release import VERSION
 from tests.support.s3 import S3Server
 
 # Each group has a worker, and so a cluster, to itself; tests mostly wait, so that there may be more of them than cores.
-# The modules of this folder that are not named here share one. The first two start clusters of their own.
-GROUPS = {"test_cluster.py": "clusters", "test_demo.py": "demo", "test_bad_input.py": "bad-input"}
+# The modules of this folder that are not named here share one. The first three start clusters of their own.
+GROUPS = {
+    "test_cluster.py": "clusters",
+    "test_demo.py": "demo",
+    "test_nodes.py": "nodes",
+    "test_bad_input.py": "bad-input",
+}
 SHARED = "shared"
-OPERATOR_NAMESPACE = "whisper-operator"
-BUCKET = "models"
 
 
 class OneWorkerPerGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
@@ -40,27 +41,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWork
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    with Cluster.start(images=list(build_images().values())) as running:
+    with ground.cluster() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def s3(cluster: Cluster) -> Iterator[S3Server]:
-    with S3Server.start(host=cluster.host_address) as server:
-        server.create_bucket(BUCKET)
+    with ground.bucket(cluster) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster) -> str:
     """The operator's namespace; the operator runs there as the chart installs it."""
-    chart.helm(
-        *("upgrade", "--install", "whisper-operator", str(chart.CHART), f"--kubeconfig={cluster.kubeconfig}"),
-        *(f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace", "--set=images.registry=localhost"),
-        *(f"--set=images.{part}.tag={VERSION}" for part in ("operator", "loader", "server")),
-        *("--wait", "--timeout=180s"),
-    )
-    return OPERATOR_NAMESPACE
+    return ground.install_operator(cluster)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from tests.e2e.place import RECORDINGS, Place
 from tests.support.archives import Archives
 
@@ -37,6 +39,7 @@ def serving(place: Place, name: str) -> str:
     return digest
 
 
+@pytest.mark.timeout(300)
 def test_another_revision_goes_into_service_under_load_without_a_failed_call(place: Place, archives: Archives) -> None:
     place.s3.put("models", "small.tar.zst", archives.whole())
     place.volume("store")

@@ -1,0 +1,40 @@
+"""What the e2e tests stand on: a cluster with the images, an S3 server beside it, the operator installed by helm."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.images import build_images
+from tests.support import chart
+from tests.support.release import VERSION
+from tests.support.s3 import S3Server
+
+OPERATOR_NAMESPACE = "whisper-operator"
+BUCKET = "models"
+
+
+@contextmanager
+def cluster(*, nodes: int = 1) -> Iterator[Cluster]:
+    """Start a cluster whose nodes have the images."""
+    with Cluster.start(nodes=nodes, images=list(build_images().values())) as running:
+        yield running
+
+
+@contextmanager
+def bucket(cluster: Cluster) -> Iterator[S3Server]:
+    """Start an S3 server with a bucket, which the cluster's pods reach."""
+    with S3Server.start(host=cluster.host_address) as server:
+        server.create_bucket(BUCKET)
+        yield server
+
+
+def install_operator(cluster: Cluster, *values: str) -> str:
+    """Install the operator by its chart, with these values beside; return its namespace."""
+    chart.helm(
+        *("upgrade", "--install", "whisper-operator", str(chart.CHART), f"--kubeconfig={cluster.kubeconfig}"),
+        *(f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace", "--set=images.registry=localhost"),
+        *(f"--set=images.{part}.tag={VERSION}" for part in ("operator", "loader", "server")),
+        *(f"--set={value}" for value in values),
+        *("--wait", "--timeout=180s"),
+    )
+    return OPERATOR_NAMESPACE
