@@ -1,5 +1,6 @@
 """A namespace to try WhisperModels in, and the words that the tests speak about them."""
 
+import base64
 import json
 import re
 import subprocess
@@ -54,6 +55,13 @@ class Place:
         keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
         metadata = {"name": SECRET, "namespace": self.namespace}
         self.cluster.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys})
+
+    def golden_clip(self, name: str, recording: str, text: str) -> None:
+        """Put a recording and what is said in it into a ConfigMap."""
+        audio = base64.b64encode((RECORDINGS / recording).read_bytes()).decode()
+        metadata = {"name": name, "namespace": self.namespace}
+        content = {"data": {"text": text}, "binaryData": {"audio": audio}}
+        self.cluster.kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **content})
 
     def volume(self, name: str) -> Path:
         """Add a volume that a claim of this namespace may bind; return its folder on this machine."""

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.place import RECORDINGS, Place
+from tests.e2e.place import RECORDINGS, SMALL, Place
 from tests.support.archives import Archives
 
+DEADLINE_SECONDS = 60
 #: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
 CLIP, TEXT = "en-01.flac", "Hello."
 FEW_CALLERS = 2
@@ -61,3 +62,37 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
     assert told["answered"] > FEW_CALLERS
     assert place.names("jobs") <= jobs
     assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
+
+
+@pytest.mark.timeout(300)
+def test_a_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
+    place: Place, archives: Archives
+) -> None:
+    place.s3.put("models", "friday.tar.zst", archives.whole())
+    place.volume("store")
+    place.golden_clip("clip", CLIP, TEXT)
+    source = place.s3_source("friday.tar.zst")
+    server = {
+        "device": "cpu",
+        "resources": SMALL,
+        "goldenClip": {"configMapName": "clip"},
+        "rollout": {"progressDeadlineSeconds": DEADLINE_SECONDS},
+    }
+    place.apply("small", source, server=server)
+    place.wait_ready("small")
+    good = serving(place, "small")
+
+    place.s3.put("models", "friday.tar.zst", archives.deaf())
+    # The same name holds something else: what asks for it again is what a person changes with it.
+    place.apply("small", source, server=server, conversion={"quantization": "float32"})
+    degraded = place.wait("small", "Degraded", status="True", reason="GoldenClipFailed")
+    place.wait_for("small", "it is rejected", lambda: place.status("small")["target"]["state"] == "Rejected")
+    assert "golden clip" in degraded["message"]
+    assert place.condition("small", "Available")["status"] == "True"
+    assert serving(place, "small") == good
+    assert place.transcribe("small", CLIP) == [TEXT]
+
+    place.s3.put("models", "friday.tar.zst", archives.whole())
+    place.apply("small", source, server=server)
+    place.wait_ready("small")
+    assert place.transcribe("small", CLIP) == [TEXT]

@@ -1,6 +1,7 @@
 """Archives of the small model, whole and broken in the ways that users meet."""
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,8 +20,7 @@ class Archives:
         """The small model as `whisper-model pack` writes it."""
         archive = self._folder / f"whole{suffix}"
         if not archive.exists():
-            program = str(Path(sys.executable).with_name("whisper-model"))
-            subprocess.run([program, "pack", str(MODEL), "-o", str(archive)], check=True, capture_output=True)
+            _pack(MODEL, archive)
         return archive
 
     def corrupted(self) -> Path:
@@ -56,3 +56,19 @@ class Archives:
         archive = self._folder / "model.zip"
         archive.write_bytes(b"PK\x03\x04" + bytes(1000))
         return archive
+
+    def deaf(self) -> Path:
+        """A model that is whole in every way, and hears nothing: all its weights are zero."""
+        archive, folder = self._folder / "deaf.tar.zst", self._folder / "deaf"
+        shutil.copytree(MODEL, folder, dirs_exist_ok=True)
+        weights = folder / "model.safetensors"
+        content = weights.read_bytes()
+        header = 8 + int.from_bytes(content[:8], "little")
+        weights.write_bytes(content[:header] + bytes(len(content) - header))
+        _pack(folder, archive)
+        return archive
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    program = str(Path(sys.executable).with_name("whisper-model"))
+    subprocess.run([program, "pack", str(folder), "-o", str(archive)], check=True, capture_output=True)
