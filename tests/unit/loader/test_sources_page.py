@@ -127,5 +127,11 @@ def test_the_commands_of_every_kind_are_run_by_a_test(kind: str) -> None:
     assert f'run(folder, "{kind}"' in Path(__file__).read_text()
 
 
+def test_baked(folder: Path, s3: S3Server) -> None:
+    s3.create_bucket("models")
+    s3.put("models", "my-whisper.tar.zst", folder / "my-whisper.tar.zst")
+    run(folder, "baked", {"https://s3.example.com": s3.endpoint}, **s3.environment)
+
+
 def test_s3(folder: Path, s3: S3Server) -> None:
     run(folder, "s3", {"https://s3.example.com": s3.endpoint}, **s3.environment)
