@@ -5,6 +5,7 @@ store nothing on the objects: no finalizer, no annotation. All else would write 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -12,37 +13,43 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn
 
 import kopf
 
-from whisper_operator.api import names
 from whisper_operator.api.names import ModelKey
 from whisper_operator.election import Election
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient, connect
 from whisper_operator.kube.errors import KubeError
+from whisper_operator.kube.kinds import Kind
+from whisper_operator.kube.mirror import Mirror
+from whisper_operator.kube.store import Store, owner_of
 from whisper_operator.metrics import Metrics
 from whisper_operator.probes import Probes
 from whisper_operator.queue import WorkQueue
 from whisper_operator.reconcile.reconciler import Reconciler
 from whisper_operator.settings import Settings
+from whisper_operator.watching import kopf_settings
 
 _log = logging.getLogger(__name__)
 
 #: Visits at one time. Each is a thread that mostly waits for the API server.
 WORKERS = 8
-#: A model is visited at least this often, in seconds, give or take a third: whatever event was lost.
+#: A model is visited, and all is listed, at least this often, in seconds, give or take a third: for lost events.
 RESYNC_SECONDS = 300.0
 #: A key that waits, or a visit that lasts, longer than this means that the queue has stopped.
 STALLED_SECONDS = 180.0
 #: How long the API server, or the resource's definition, may be missing at the start, in seconds.
 _PATIENCE_SECONDS = 60.0
-_EXIT_SECONDS = 20.0
 #: How long visits may take to end, once the operator is told to, before the Lease is left to run out.
 _LAST_VISITS_SECONDS = 10.0
+#: After a watch has begun anew, what it did not tell of is listed in so many seconds.
+_RELIST_SECONDS = 5.0
+_AGAIN_SECONDS = 2.0
 _ASKED_SECONDS = 3.0
 _EXIT_LOST = 1
 
@@ -62,7 +69,8 @@ def run(settings: Settings) -> None:
     stop = _stopped_by_signals()
     with probes.serve(settings.probe_port):
         try:
-            client = connect(WORKERS, metrics.count_request)
+            store = Store()
+            client = connect(WORKERS, metrics.count_request, store.put)
         except KubeError as error:
             raise StartError(f"{error}: run in a cluster, or set KUBECONFIG") from error
         _await_resource(client, stop)
@@ -75,7 +83,7 @@ def run(settings: Settings) -> None:
         if stop.is_set():
             return
         metrics.leader.set(1)
-        operator = Operator(settings, client, metrics, stop)
+        operator = Operator(settings, client, store, metrics, stop)
         probes.alive, probes.ready = operator.trouble, operator.unready
         kopf.run(
             registry=operator.registry,
@@ -131,12 +139,19 @@ def _lost() -> NoReturn:
 class Operator:
     """What runs inside kopf: the queue, its workers, and the handlers that feed it."""
 
-    def __init__(self, settings: Settings, client: KubeClient, metrics: Metrics, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, client: KubeClient, store: Store, metrics: Metrics, stop: threading.Event
+    ) -> None:
+        self._settings = settings
         self.registry = kopf.OperatorRegistry()
-        self.kopf_settings = _kopf_settings()
+        self.kopf_settings = kopf_settings()
         self._metrics = metrics
         self._stop_flag = stop
-        self._reconciler = Reconciler(client, settings, metrics)
+        self._store = store
+        self._mirror = Mirror(client, store)
+        self._reconciler = Reconciler(client, self._mirror, settings, metrics)
+        #: A watch has begun, or begun anew.
+        self._listed = asyncio.Event()
         self._queue: WorkQueue[ModelKey] | None = None
         #: Whether no visit is under way any more, and none will be.
         self.at_rest = False
@@ -149,14 +164,16 @@ class Operator:
         kopf.on.login(registry=self.registry)(kopf.login_via_client)
         kopf.on.startup(registry=self.registry)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
-        kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=self.registry)(self._model_event)
-        for kind in kinds.CHILDREN:
-            handler = self._autoscaler_event if kind is kinds.AUTOSCALER else self._child_event
-            kopf.on.event(kind.group, kind.version, kind.plural, registry=self.registry)(handler)
+        for kind in (kinds.MODEL, *kinds.CHILDREN):
+            note = partial(self._note, kind)
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=self.registry, id=kind.plural)(note)
 
     async def _start(self, **_: Any) -> None:
+        if not await self._relist():
+            raise kopf.TemporaryError("nothing can be done before all is listed", delay=_AGAIN_SECONDS)
         self.begin(WorkQueue())
-        self._workers = [asyncio.create_task(self._work(self.queue)) for _ in range(WORKERS)]
+        work = [self._work(self.queue) for _ in range(WORKERS)]
+        self._workers = [asyncio.create_task(one) for one in (*work, self._keep_right())]
         _log.info("the operator runs")
 
     def begin(self, queue: WorkQueue[ModelKey]) -> None:
@@ -185,23 +202,44 @@ class Operator:
         except TimeoutError:
             _log.warning("visits are still under way: the lease is left to run out")
 
-    async def _model_event(self, namespace: str | None, name: str, event: kopf.RawEvent, **_: Any) -> None:
-        self._add(namespace, name)
-        if event["type"] == "DELETED":
+    async def _note(self, kind: Kind, event: kopf.RawEvent, **_: Any) -> None:
+        """Take note of what a watch tells, and have the model visited that it is about."""
+        body, what = dict(event["object"]), event["type"]
+        if what == "DELETED":
+            self._store.remove(kind, body)
+        else:
+            self._store.put(kind, body)
+        if what is None:  # told by the list that a watch begins with
+            self._listed.set()
+        owner = owner_of(kind, body)
+        # The metrics in an autoscaler's status change all the time, and nothing follows from them.
+        if owner is not None and (kind is not kinds.AUTOSCALER or what == "DELETED"):
+            self.queue.add(owner)
+        if what == "DELETED" and kind is kinds.MODEL:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, self._reconciler.gone, dict(event["object"]))
+            await loop.run_in_executor(self._threads, self._reconciler.gone, body)
 
-    async def _child_event(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        self._add(namespace, labels.get(names.LABEL_MODEL))
+    async def _keep_right(self) -> None:
+        """List everything now and then, and soon after a watch has begun: deletions before that are in no event."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._listed.wait(), _resync())
+            await asyncio.sleep(_RELIST_SECONDS)
+            self._listed.clear()
+            if not await self._relist():
+                self._listed.set()
 
-    async def _autoscaler_event(self, event: Mapping[str, Any], **rest: Any) -> None:
-        """Look at a model only when its autoscaler has gone: the metrics in its status change all the time."""
-        if event["type"] == "DELETED":
-            await self._child_event(**rest)
-
-    def _add(self, namespace: str | None, model: str | None) -> None:
-        if self._queue is not None and namespace is not None and model is not None:
-            self._queue.add(ModelKey(namespace, model))
+    async def _relist(self) -> bool:
+        """List everything, have those visited of whom something was not known, and tell whether that went well."""
+        try:
+            changed = await asyncio.to_thread(self._mirror.relist, self._settings.namespaces)
+        except KubeError as error:
+            _log.warning("listing everything again in a few seconds: %s", error)
+            return False
+        if self._queue is not None:
+            for key in changed:
+                self._queue.add(key)
+        return True
 
     def trouble(self) -> str | None:
         """Return what is wrong, if anything: a hanging event loop, a queue that does not move. For other threads."""
@@ -251,16 +289,3 @@ class Operator:
 
 def _resync() -> float:
     return RESYNC_SECONDS * random.uniform(2 / 3, 4 / 3)  # noqa: S311 - spreads the load, keeps no secret
-
-
-def _kopf_settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False  # events about WhisperModels are written by the visit, after its status
-    settings.scanning.disabled = True  # needs rights on definitions and namespaces; the resource is there by now
-    settings.networking.request_timeout = 30
-    # An API server that restarts is back within seconds: never sleep much longer than that.
-    settings.networking.error_backoffs = (0.5, 1, 2, 3) + (5,) * 20
-    settings.process.ultimate_exiting_timeout = _EXIT_SECONDS
-    for kind in kinds.CHILDREN:
-        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.MANAGED
-    return settings

@@ -1,6 +1,7 @@
 """The work queue: keys that are to be visited, each at most once at a time and never twice in a row for nothing.
 
 A key that is added while it waits is one visit; added while it is being visited, it is visited once more afterwards.
+After each visit a key rests a moment: what a visit brings about comes back as a dozen events, which so are one visit.
 One timer a key brings it back later: for a retry, each time later than before, or because its last visit asked for it.
 """
 
@@ -13,23 +14,27 @@ K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 60.0
+#: Long enough for the events of one step, too short for people to notice. Who has not just been visited does not wait.
+_REST_SECONDS = 0.5
 
 
 class WorkQueue(Generic[K]):
     """A queue for one event loop; not for threads."""
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None, rest: float = _REST_SECONDS) -> None:
+        self._rest = rest
         self._clock = clock or asyncio.get_running_loop().time
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: dict[K, float] = {}
         self._visited: dict[K, float] = {}
+        self._resting: dict[K, asyncio.TimerHandle] = {}
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
 
     def add(self, key: K) -> None:
-        """Have `key` visited as soon as a worker is free."""
-        if key in self._visited:
+        """Have `key` visited as soon as a worker is free, and its rest is over."""
+        if key in self._visited or key in self._resting:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting[key] = self._clock()
@@ -69,6 +74,10 @@ class WorkQueue(Generic[K]):
     def _end_visit(self, key: K, delay: float | None) -> None:
         del self._visited[key]
         self._set_timer(key, delay)
+        self._resting[key] = asyncio.get_running_loop().call_later(self._rest, self._end_rest, key)
+
+    def _end_rest(self, key: K) -> None:
+        del self._resting[key]
         if key in self._again:
             self._again.discard(key)
             self.add(key)

@@ -1,4 +1,4 @@
-"""Finds the programs that the tests run, or compiles them once a machine: Kubernetes with etcd, helm, versitygw, pause.
+"""Finds the programs that the tests run, or compiles them once a machine: Kubernetes with etcd, helm, kwok and others.
 
 Each is built under a temporary name and renamed, under a lock: neither an interruption nor a second checkout that
 builds at the same time leaves half a program behind.
@@ -18,6 +18,7 @@ from tests.cluster.go import compile_go, go_version
 KUBERNETES_VERSION = "1.34.4"
 HELM_VERSION = "v3.20.2"
 VERSITYGW_VERSION = "v1.8.0"
+KWOK_VERSION = "v0.7.0"
 KUBERNETES_PROGRAMS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl",
 )  # fmt: skip
@@ -51,6 +52,12 @@ def versitygw() -> Path:
     """The S3 server versitygw, of the pinned version: buckets are folders below a folder of the caller's."""
     module = "github.com/versity/versitygw/cmd/versitygw"
     return _installed("versitygw", module, VERSITYGW_VERSION, [], packages=590, minutes=2)
+
+
+def kwok() -> Path:
+    """The program kwok, of the pinned version: plays the nodes, and what becomes of the pods on them."""
+    module = "sigs.k8s.io/kwok/cmd/kwok"
+    return _installed("kwok", module, KWOK_VERSION, [], packages=1200, minutes=3)
 
 
 def pause() -> Path:

@@ -5,7 +5,7 @@ No right to read Secrets: pods mount them, the operator never sees one.
 {{- define "whisper-operator.rights" -}}
 - apiGroups: [stt.whisper-operator.io]
   resources: [whispermodels]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 - apiGroups: [stt.whisper-operator.io]
   resources: [whispermodels/status]
   verbs: [patch]

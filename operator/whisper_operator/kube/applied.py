@@ -9,7 +9,7 @@ no longer want.)
 
 import hashlib
 import json
-from typing import Any, Final
+from typing import Any
 
 from whisper_operator.api.names import ModelKey
 from whisper_operator.kube.client import KubeClient
@@ -19,8 +19,6 @@ JSON = dict[str, Any]
 #: The kind and name of an object of a model.
 _Name = tuple[str, str]
 _Settled = tuple[bytes, bytes]
-#: There is no such object, and nobody but we would make one with our labels.
-_GONE: Final = None
 
 
 class Applier:
@@ -28,7 +26,7 @@ class Applier:
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
-        self._settled: dict[ModelKey, dict[_Name, _Settled | None]] = {}
+        self._settled: dict[ModelKey, dict[_Name, _Settled]] = {}
 
     def apply(self, model: ModelKey, wanted: JSON, live: JSON | None) -> JSON:
         """Make `wanted` so, given what was read, and return the object as it is then."""
@@ -38,14 +36,6 @@ class Applier:
         after = self._client.apply(wanted)
         settled[name] = (_hash(wanted), _state(after))
         return after
-
-    def is_gone(self, model: ModelKey, kind: str, name: str) -> bool:
-        """Tell whether it is known that there is no such object."""
-        return self._settled.get(model, {}).get((kind, name), ()) is _GONE
-
-    def gone(self, model: ModelKey, kind: str, name: str) -> None:
-        """Remember that there is no such object."""
-        self._settled.setdefault(model, {})[kind, name] = _GONE
 
     def forget(self, model: ModelKey) -> None:
         """Drop what is remembered of a model that is gone."""

@@ -15,9 +15,9 @@ class Kind:
     plural: str
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """Return the path of the collection, of one object, or of its subresource."""
+        """Return the path of the collection, of one object, or of its subresource; without a namespace, of all."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        parts = (root, "namespaces", namespace, self.plural, name, subresource)
+        parts = (root, "namespaces" if namespace else "", namespace, self.plural, name, subresource)
         return "/".join(part for part in parts if part)
 
 

@@ -14,16 +14,16 @@ from whisper_operator.builders.gc_job import build_gc_job
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.refresh_job import build_refresh_job
 from whisper_operator.kube import kinds
-from whisper_operator.kube.applied import Applier
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError
+from whisper_operator.kube.mirror import Mirror
 from whisper_operator.reconcile import claims
 from whisper_operator.reconcile.attempts import Attempts
 from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.metadata import set_claim_owner, set_finalizers
 from whisper_operator.reconcile.objects import JSON, name
 from whisper_operator.reconcile.observation import Observed, is_shared
-from whisper_operator.reconcile.ownership import apply_owned, check_ownership
+from whisper_operator.reconcile.ownership import OwnObjects, check_ownership
 from whisper_operator.reconcile.pulling import Pulling
 from whisper_operator.reconcile.refreshing import Refreshing
 from whisper_operator.reconcile.retention import Retention
@@ -53,12 +53,12 @@ class Outcome:
 class Changes:
     """Changes what is there into what is wanted, through `client`."""
 
-    def __init__(self, client: KubeClient, settings: Settings, work: ClaimWork) -> None:
+    def __init__(self, client: KubeClient, mirror: Mirror, settings: Settings, work: ClaimWork) -> None:
         self._client = client
         self._settings = settings
         self._work = work
-        self._applier = Applier(client)
-        self._servers = ServerObjects(client, settings, self._applier)
+        self._own = OwnObjects(client, mirror)
+        self._servers = ServerObjects(self._own, settings)
 
     def carry_out(
         self, seen: Observed, decision: Pulling, refreshing: Refreshing, artifact: Artifact | None, now: datetime
@@ -97,7 +97,7 @@ class Changes:
 
     def forget(self, model: ModelKey) -> None:
         """Drop what is remembered of a model that is gone."""
-        self._applier.forget(model)
+        self._own.forget(model)
 
     def _keep_claim(self, seen: Observed) -> JSON | None:
         model, claim = seen.model, seen.claim
@@ -110,7 +110,7 @@ class Changes:
             claim = set_claim_owner(self._client, model, claim, owned=owned)
             if claims.is_pending(claim):  # nothing else of it can be changed before it has a volume
                 return claim
-        return apply_owned(self._applier, model, wanted, claim)
+        return self._own.apply(model, wanted)
 
     def _note_sharing(self, seen: Observed) -> None:
         """Note on a claim that was made for another model that this one names it: the other looks for us then."""

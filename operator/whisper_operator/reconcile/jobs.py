@@ -103,6 +103,15 @@ def published(job_pods: Sequence[JSON]) -> Artifact | None:
     return None
 
 
+def tells_its_end(job: JSON, job_pods: Sequence[JSON]) -> bool:
+    """Tell whether it is known how a Job ended, from a pod of its; always so of one that has not ended."""
+    if succeeded(job) and component(job) == names.COMPONENT_PULL:
+        return published(job_pods) is not None
+    if succeeded(job):
+        return any(ending.message for pod in job_pods for ending in pods.endings(pod))
+    return _failed(job) is None or failed_try(job_pods) is not None
+
+
 def is_lost(job_pods: Sequence[JSON], now: datetime) -> bool:
     """Tell whether a pod of a running Job will never end: it was told to, and its node is silent.
 

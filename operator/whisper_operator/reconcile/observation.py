@@ -1,4 +1,4 @@
-"""What a visit sees before it decides: everything is read from the API server, nothing is remembered."""
+"""What a visit sees before it decides: what the API server has told, and nothing that we would have to remember."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_mo
 from whisper_operator.api.status import Artifact, Phase
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
+from whisper_operator.kube.mirror import Mirror
 from whisper_operator.reconcile import jobs, mounts
 from whisper_operator.reconcile.objects import JSON, controller, dig
 from whisper_operator.reconcile.tenants import Tenant, tenants
@@ -27,7 +28,7 @@ class Observed:
         pods: of Jobs and Deployment.
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
         server_events: of a server's pod while kubelet prepares it.
-        peers: the other WhisperModels of the namespace, read only when a pull may have to be started.
+        peers: the other WhisperModels on the same claim, read only when a pull may have to be started.
         tenants: those that are on the same claim, read only then and where others are known to be on it.
     """
 
@@ -42,7 +43,6 @@ class Observed:
     events: tuple[JSON, ...] = ()
     server_events: tuple[JSON, ...] = ()
     deployment: JSON | None = None
-    services: tuple[JSON, ...] = ()
     peers: tuple[Model, ...] = ()
     tenants: tuple[Tenant, ...] = ()
 
@@ -76,37 +76,50 @@ def is_shared(claim: JSON | None) -> bool:
     return dig(claim, "metadata", "annotations", names.ANNOTATION_SHARED) is not None
 
 
-def observe(client: KubeClient, model: Model) -> Observed:
-    """Read what is there for `model`."""
-    mine = names.of_model(model.name)
-    volume = model.spec.source.volume
+def observe(mirror: Mirror, client: KubeClient, model: Model) -> Observed:
+    """Read what is there for `model`: of the mirror what is watched, and through `client` the rest."""
+    namespace, volume = model.namespace, model.spec.source.volume
     own_jobs = [
-        job
-        for job in client.list(kinds.JOB, model.namespace, labels=mine)
-        if controller(job) == model.uid and not is_deleted(job)
+        job for job in mirror.children(kinds.JOB, model.key) if controller(job) == model.uid and not is_deleted(job)
     ]
     pulls = [job for job in own_jobs if jobs.component(job) == names.COMPONENT_PULL]
     seen = Observed(
         model=model,
-        claim=client.get(kinds.CLAIM, model.namespace, model.claim),
-        source_claim=client.get(kinds.CLAIM, model.namespace, volume.claim_name) if volume else None,
+        claim=_claim(mirror, model),
+        source_claim=mirror.find(kinds.CLAIM, namespace, volume.claim_name) if volume else None,
         jobs=tuple(sorted(pulls, key=jobs.attempt)),
         removals=tuple(job for job in own_jobs if jobs.component(job) == names.COMPONENT_GC),
         checks=tuple(job for job in own_jobs if jobs.component(job) == names.COMPONENT_REFRESH),
-        pods=tuple(client.list(kinds.POD, model.namespace, labels=mine)),
-        deployment=client.get(kinds.DEPLOYMENT, model.namespace, names.deployment(model.name)),
-        services=tuple(client.list(kinds.SERVICE, model.namespace, labels=mine)),
+        pods=tuple(mirror.children(kinds.POD, model.key)),
+        deployment=mirror.child(kinds.DEPLOYMENT, namespace, names.deployment(model.name)),
     )
-    return _look_closer(client, seen)
+    return _look_closer(mirror, client, _with_endings(mirror, seen))
 
 
-def _look_closer(client: KubeClient, seen: Observed) -> Observed:
+def _claim(mirror: Mirror, model: Model) -> JSON | None:
+    named = model.spec.cache.claim_name is not None
+    return (mirror.find if named else mirror.child)(kinds.CLAIM, model.namespace, model.claim)
+
+
+def _with_endings(mirror: Mirror, seen: Observed) -> Observed:
+    """See to it that of Jobs that have ended, the pods that tell how are seen.
+
+    Jobs and pods are watched apart, so that a Job may be seen to have ended before its pod is.
+    """
+    asked = (*(() if seen.recorded else seen.pulls[-1:]), *seen.removals, *seen.checks)
+    if all(jobs.tells_its_end(job, seen.job_pods(job)) for job in asked):
+        return seen
+    mirror.relist_children(kinds.POD, seen.model.key)
+    return replace(seen, pods=tuple(mirror.children(kinds.POD, seen.model.key)))
+
+
+def _look_closer(mirror: Mirror, client: KubeClient, seen: Observed) -> Observed:
     """Read what only some visits need."""
     running = seen.pulls[-1] if seen.pulls and jobs.is_active(seen.pulls[-1]) else None
     may_start = running is None and seen.recorded is None and seen.model.pulls
     removes = bool(seen.model.status.unneeded) and seen.model.deletes
     if may_start or removes or (seen.model.spec.cache.claim_name is None and is_shared(seen.claim)):
-        seen = _with_others(client, seen)
+        seen = _with_others(mirror, seen)
     return replace(
         seen,
         published=_published(client, seen.model) if removes else frozenset(),
@@ -142,8 +155,8 @@ def _events(client: KubeClient, about: JSON, which: str) -> tuple[JSON, ...]:
     return tuple(client.list(kinds.EVENT, metadata["namespace"], fields=fields))
 
 
-def _with_others(client: KubeClient, seen: Observed) -> Observed:
-    everybody = client.list(kinds.MODEL, seen.model.namespace)
-    others = [body for body in everybody if not is_deleted(body) and body["metadata"]["uid"] != seen.model.uid]
+def _with_others(mirror: Mirror, seen: Observed) -> Observed:
+    on_claim = mirror.models_on(seen.model.namespace, seen.model.claim)
+    others = [body for body in on_claim if not is_deleted(body) and body["metadata"]["uid"] != seen.model.uid]
     peers = tuple(peer for peer in map(parse_model, others) if not isinstance(peer, InvalidModel))
     return replace(seen, peers=peers, tenants=tenants(others, seen.model.claim))

@@ -1,11 +1,19 @@
 """Whose an object is: what is not ours is never taken over, although applies are forced, nor deleted."""
 
+import logging
+
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
+from whisper_operator.api.names import ModelKey
 from whisper_operator.kube.applied import Applier
+from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import Refused, Unsettled
+from whisper_operator.kube.kinds import Kind, kind_of
+from whisper_operator.kube.mirror import Mirror
 from whisper_operator.reconcile import claims
 from whisper_operator.reconcile.objects import JSON, each, name
+
+_log = logging.getLogger(__name__)
 
 
 def is_owned(model: Model, live: JSON) -> bool:
@@ -30,12 +38,37 @@ def check_ownership(model: Model, kind: str, live: JSON) -> None:
     raise Refused(0, f"{theirs}: remove it, or give the model another name")
 
 
-def apply_owned(applier: Applier, model: Model, wanted: JSON, live: JSON | None) -> JSON:
-    """Make `wanted` so unless what was read in its place is somebody else's, and return the object as it is then.
+class OwnObjects:
+    """Keeps what is made for models, through `client`."""
 
-    Raises:
-        KubeError: as `check_ownership`, or the call failed.
-    """
-    if live is not None:
-        check_ownership(model, wanted["kind"], live)
-    return applier.apply(model.key, wanted, live)
+    def __init__(self, client: KubeClient, mirror: Mirror) -> None:
+        self._client = client
+        self._mirror = mirror
+        self._applier = Applier(client)
+
+    def apply(self, model: Model, wanted: JSON) -> JSON:
+        """Make `wanted` so unless what is there in its place is somebody else's, and return the object as it is then.
+
+        Raises:
+            KubeError: as `check_ownership`, or a call failed.
+        """
+        live = self._mirror.find(kind_of(wanted), model.namespace, name(wanted))
+        if live is not None:
+            check_ownership(model, wanted["kind"], live)
+        return self._applier.apply(model.key, wanted, live)
+
+    def remove(self, model: Model, kind: Kind, called: str) -> None:
+        """See to it that the model has no object of this kind and name.
+
+        Raises:
+            KubeError: the call failed.
+        """
+        live = self._mirror.child(kind, model.namespace, called)
+        if live is not None and is_owned(model, live):
+            self._client.delete(kind, model.namespace, called, live["metadata"]["uid"])
+            text = "deleted %s of %s, which is no longer wanted"
+            _log.info(text, called, kind.plural, extra={"model": str(model.key)})
+
+    def forget(self, model: ModelKey) -> None:
+        """Drop what is remembered of a model that is gone."""
+        self._applier.forget(model)

@@ -17,6 +17,7 @@ from whisper_operator.api.status import Status
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
+from whisper_operator.kube.mirror import Mirror
 from whisper_operator.metrics import Metrics
 from whisper_operator.reconcile import claims, events, mounts, pulling, refreshing, retention, rollout
 from whisper_operator.reconcile.applying import Changes
@@ -59,19 +60,23 @@ class Reconciler:
     def __init__(
         self,
         client: KubeClient,
+        mirror: Mirror,
         settings: Settings,
         metrics: Metrics,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
+        self._mirror = mirror
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
         work = ClaimWork(client)
-        self._changes = Changes(client, settings, work)
+        self._changes = Changes(client, mirror, settings, work)
         self._farewell = Farewell(client, settings, work)
         self._progress = ProgressReader(client)
         self._reporter = socket.gethostname()
+        #: Models whose last visit failed: perhaps since what was known of them is not so any more.
+        self._doubtful: set[ModelKey] = set()
 
     def visit(self, key: ModelKey) -> Visit:
         """Bring what is there closer to what the WhisperModel asks for, and say in its status how far that is.
@@ -80,10 +85,15 @@ class Reconciler:
             KubeError: a call failed, and the visit is to be made again; what could be said is in the status.
         """
         with self._metrics.visit_seconds.time():
-            return self._visit(key)
+            if key in self._doubtful:
+                self._mirror.relist_model(key)
+            self._doubtful.add(key)
+            visit = self._visit(key)
+            self._doubtful.discard(key)
+            return visit
 
     def _visit(self, key: ModelKey) -> Visit:
-        body = self._client.get(kinds.MODEL, key.namespace, key.name)
+        body = self._mirror.model(key)
         if body is None or is_deleted(body):
             self._changes.forget(key)
             self._progress.forget(key)
@@ -97,7 +107,7 @@ class Reconciler:
 
     def _reconcile(self, model: Model, body: JSON) -> Visit:
         now = self._clock()
-        seen = observe(self._client, model)
+        seen = observe(self._mirror, self._client, model)
         if model.spec.paused:
             self._write_status(model, body, build_paused_status(model, _servers(seen, seen.deployment), now))
             return Visit(exists=True)

@@ -13,6 +13,7 @@ from whisper_operator.api.names import ModelKey
 from whisper_operator.app import STALLED_SECONDS, Operator
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
+from whisper_operator.kube.store import Store
 from whisper_operator.metrics import Metrics
 from whisper_operator.queue import WorkQueue
 from whisper_operator.reconcile.progress import last_progress
@@ -31,7 +32,8 @@ class Now:
 def operator() -> Operator:
     """One that talks to nobody: these tests make no call."""
     nobody: Any = kubernetes.client.Configuration
-    return Operator(SETTINGS, KubeClient(kubernetes.client.ApiClient(nobody())), Metrics(), threading.Event())
+    client = KubeClient(kubernetes.client.ApiClient(nobody()))
+    return Operator(SETTINGS, client, Store(), Metrics(), threading.Event())
 
 
 async def test_liveness_fails_when_the_queue_has_stopped() -> None:

@@ -102,6 +102,18 @@ async def test_it_tells_for_how_long_the_oldest_key_waits_or_is_visited() -> Non
     assert queue.oldest() == 0
 
 
+async def test_after_a_visit_a_key_rests_and_what_comes_meanwhile_is_one_visit() -> None:
+    queue: WorkQueue[str] = WorkQueue(rest=0.2)
+    queue.add("a")
+    await soon(queue)
+    queue.done("a")
+    for key in "aab":
+        queue.add(key)
+    assert [await soon(queue) for _ in range(2)] == ["b", "a"]
+    queue.done("a")
+    assert await nothing(queue)
+
+
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 4))
 def test_whatever_is_added_is_visited_after_it_was_added(keys: list[str], workers: int) -> None:
     visits = asyncio.run(visited(keys, workers))
@@ -111,7 +123,7 @@ def test_whatever_is_added_is_visited_after_it_was_added(keys: list[str], worker
 
 
 async def visited(keys: list[str], workers: int) -> Counter[str]:
-    queue: WorkQueue[str] = WorkQueue()
+    queue: WorkQueue[str] = WorkQueue(rest=0)
     visits: Counter[str] = Counter()
     fresh: set[str] = set()
     busy: set[str] = set()
@@ -132,7 +144,7 @@ async def visited(keys: list[str], workers: int) -> Counter[str]:
         fresh.add(key)
         queue.add(key)
         await asyncio.sleep(0)
-    for _ in range(4 * len(keys) + 10):
+    for _ in range(8 * len(keys) + 20):
         await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
