@@ -67,6 +67,7 @@ def golden(artifact: Path, folder: Path, text: str, clip: Path = RECORDINGS / CL
 def test_a_server_that_hears_the_clip_right_serves(published_artifact: Path, tmp_path: Path) -> None:
     with ServerProcess(tmp_path, *golden(published_artifact, tmp_path, spoken_text(CLIP))) as server:
         server.line("the golden clip came out with 0 % of word errors")
+        server.line("ready;")
         assert server.get("/health/ready") == (200, "ready\n")
         server.terminate()
         assert server.exit_code() == 0
