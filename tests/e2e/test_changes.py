@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.place import RECORDINGS, SMALL, Place
 from tests.support.archives import Archives
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 90
 #: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
 CLIP, TEXT = "en-01.flac", "Hello."
 FEW_CALLERS = 2

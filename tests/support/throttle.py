@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 _CHUNK = 16 * 1024
 
@@ -30,8 +30,10 @@ async def _listen(host: str, target: tuple[str, int], bytes_per_second: int) -> 
         there = asyncio.create_task(_copy(reader, upstream_writer, None))
         back = asyncio.create_task(_copy(upstream_reader, writer, bytes_per_second))
         # Ended half-way, the relay ends quietly: asyncio would report the cancellation of a connection's task.
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(there, back, return_exceptions=True)
+        try:
+            await asyncio.gather(there, back, writer.wait_closed(), return_exceptions=True)
+        except asyncio.CancelledError:
+            _hang_up(writer, upstream_writer)
 
     return await asyncio.start_server(relay, host, 0)
 
@@ -49,9 +51,16 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, byte
         writer.close()
 
 
+def _hang_up(*writers: asyncio.StreamWriter) -> None:
+    """End connections at once: what is still to be sent would keep one to a machine that is gone open for ever."""
+    for writer in writers:
+        writer.transport.abort()
+
+
 async def _end(server: asyncio.Server) -> None:
     server.close()
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # a connection that was hung up on is closed by the loop's next turn
