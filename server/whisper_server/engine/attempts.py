@@ -20,7 +20,7 @@ from whisper_server.engine.payloads import (
     key_of,
 )
 from whisper_server.engine.prompts import Before, make_key, make_prompt
-from whisper_server.engine.quality import Quality, Thresholds, best, compression_ratio, passes
+from whisper_server.engine.quality import Quality, Thresholds, best, passes
 from whisper_server.engine.schedule.rows import RowClass
 from whisper_server.engine.schedule.scheduler import Scheduler
 from whisper_server.engine.segments import kept_text
@@ -41,13 +41,16 @@ class Passage:
 
     Attributes:
         written: the text that passed, or the best of all.
-        quality: of that text.
         temperature: the last one tried.
     """
 
     written: Written
-    quality: Quality
     temperature: float
+
+    @property
+    def quality(self) -> Quality:
+        """Return what is judged of the text."""
+        return self.written.quality
 
     @property
     def tokens(self) -> tuple[int, ...]:
@@ -100,31 +103,42 @@ class Desk:
             keep_tail: whether text after the last pair of times counts.
         """
         decoding = instructions.decoding
-        thresholds = Thresholds.of(decoding)
-        temperatures = decoding.temperatures
+        thresholds, temperatures = Thresholds.of(decoding), decoding.temperatures
         passages: list[Passage] = []
         for temperature in temperatures:
             spoken = language or (passages[0].written.language if passages else None)
-            prompt = make_prompt(
-                self.vocabulary, before, spoken or "en", instructions.task, timestamps=decoding.timestamps
-            )
-            payload = Write(
-                features=sound.features,
-                frames=sound.frames,
-                key=make_key(self.vocabulary, decoding, prompt, temperature),
-                prompt=prompt.tokens,
-                language=spoken,
-                task=instructions.task,
-                word_times=instructions.word_times,
-                keep_tail=keep_tail,
-                thresholds=thresholds if len(temperatures) > 1 else None,
-            )
-            passages.append(self._passage(cast("Written", await self._submit(payload)), temperature))
+            row = self._row(sound, instructions, before, spoken, temperature, keep_tail=keep_tail)
+            passages.append(Passage(cast("Written", await self._submit(row)), temperature))
             if len(temperatures) == 1 or passes(passages[-1].quality, thresholds):
                 return self._with_languages(passages[-1], passages[0])
             if temperature != temperatures[-1]:
                 self._observer.fell_back()
         return await self._best(passages, thresholds, sound, instructions, keep_tail=keep_tail)
+
+    def _row(
+        self,
+        sound: Sound,
+        instructions: Instructions,
+        before: Before,
+        language: str | None,
+        temperature: float,
+        *,
+        keep_tail: bool,
+    ) -> Write:
+        decoding, task = instructions.decoding, instructions.task
+        # A language that is still to be detected takes the place of this one.
+        prompt = make_prompt(self.vocabulary, before, language or "en", task, timestamps=decoding.timestamps)
+        return Write(
+            features=sound.features,
+            frames=sound.frames,
+            key=make_key(self.vocabulary, decoding, prompt, temperature),
+            prompt=prompt.tokens,
+            language=language,
+            task=task,
+            word_times=instructions.word_times,
+            keep_tail=keep_tail,
+            thresholds=Thresholds.of(decoding) if len(decoding.temperatures) > 1 else None,
+        )
 
     async def languages(self, features: Features) -> Languages:
         """Return the languages that a window may be in, likeliest first."""
@@ -140,12 +154,6 @@ class Desk:
             deadline=self._caller.deadline,
             admitted=admitted,
         )
-
-    def _passage(self, written: Written, temperature: float) -> Passage:
-        hypothesis = written.hypotheses[0]
-        ratio = compression_ratio(self.vocabulary.decode(hypothesis.tokens).strip())
-        quality = Quality(ratio, hypothesis.mean_log_probability, written.no_speech_probability)
-        return Passage(written, quality, temperature)
 
     @staticmethod
     def _with_languages(passage: Passage, first: Passage) -> Passage:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_server.engine.options import Task
-from whisper_server.engine.quality import Thresholds
+from whisper_server.engine.quality import Quality, Thresholds
 
 #: A log-mel spectrogram, mel bands by frames of 10 ms.
 Features = NDArray[np.float32]
@@ -154,14 +154,14 @@ class Written:
         language: the one asked for, or the likeliest.
         languages: all of them when it was to be detected, else none.
         hypotheses: best first.
-        no_speech_probability: that nothing is said.
+        quality: of the best.
         alignment: when asked for, and the text passed.
     """
 
     language: str
     languages: Languages
     hypotheses: tuple[Hypothesis, ...]
-    no_speech_probability: float
+    quality: Quality
     alignment: Alignment | None
 
 

@@ -95,7 +95,7 @@ class WhisperRunner:
         languages = [row.language or known[0][0] for row, known in zip(rows, found, strict=True)]
         texts = self._generate(encoded, rows, languages)
         lines = [
-            self._line(row, language, text) if row.word_times else None
+            self._line(row, language, *text) if row.word_times else None
             for row, language, text in zip(rows, languages, texts, strict=True)
         ]
         alignments = self._align_lines(encoded, lines)
@@ -106,22 +106,22 @@ class WhisperRunner:
 
     def _generate(
         self, encoded: Encoded, rows: Sequence[Write], languages: Sequence[str]
-    ) -> list[tuple[tuple[Hypothesis, ...], float]]:
+    ) -> list[tuple[tuple[Hypothesis, ...], Quality]]:
         prompts = [self._prompt(row, language) for row, language in zip(rows, languages, strict=True)]
         key = rows[0].key
         results = self._model.generate(
             encoded.all(), prompts, return_scores=True, return_no_speech_prob=True, **key.arguments()
         )
-        return [
-            (
-                tuple(
-                    Hypothesis(tuple(tokens), _mean_log_probability(score, len(tokens), key.length_penalty))
-                    for tokens, score in zip(result.sequences_ids, result.scores, strict=True)
-                ),
-                result.no_speech_prob,
-            )
-            for result in results
-        ]
+        return [self._judged(result, key.length_penalty) for result in results]
+
+    def _judged(self, result: Any, length_penalty: float) -> tuple[tuple[Hypothesis, ...], Quality]:
+        hypotheses = tuple(
+            Hypothesis(tuple(tokens), _mean_log_probability(score, len(tokens), length_penalty))
+            for tokens, score in zip(result.sequences_ids, result.scores, strict=True)
+        )
+        best = hypotheses[0]
+        ratio = compression_ratio(self._vocabulary.decode(best.tokens).strip())
+        return hypotheses, Quality(ratio, best.mean_log_probability, result.no_speech_prob)
 
     def _prompt(self, row: Write, language: str) -> list[int]:
         prompt = list(row.prompt)
@@ -129,14 +129,11 @@ class WhisperRunner:
             prompt[row.key.start + 1] = self._vocabulary.language_token(language)
         return prompt
 
-    def _line(self, row: Write, language: str, text: tuple[tuple[Hypothesis, ...], float]) -> _Line | None:
+    def _line(self, row: Write, language: str, hypotheses: Sequence[Hypothesis], quality: Quality) -> _Line | None:
         """Return what to align of a row; None when the text does not pass, and another one will be tried."""
-        (best, *_), no_speech = text
-        if row.thresholds is not None:
-            ratio = compression_ratio(self._vocabulary.decode(best.tokens).strip())
-            if not passes(Quality(ratio, best.mean_log_probability, no_speech), row.thresholds):
-                return None
-        tokens = kept_text(best.tokens, self._vocabulary, keep_tail=row.keep_tail)
+        if row.thresholds is not None and not passes(quality, row.thresholds):
+            return None
+        tokens = kept_text(hypotheses[0].tokens, self._vocabulary, keep_tail=row.keep_tail)
         return _Line(tokens, row.frames, language, row.task)
 
     def _align(self, rows: Sequence[Align]) -> list[Alignment]:

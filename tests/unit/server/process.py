@@ -72,6 +72,14 @@ class ServerProcess:
             with error:
                 return error.code, error.read().decode()
 
+    def wait_until_at_work_on(self, requests: int) -> None:
+        """Return once it is at work on so many requests."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while f"whisper_server_requests_in_progress {requests}.0" not in self.get("/metrics")[1]:
+            assert self.process.poll() is None, f"it has ended:\n{self.log}"
+            assert time.monotonic() < end, f"it never was:\n{self.log}"
+            time.sleep(0.02)
+
     def terminate(self) -> None:
         """Send SIGTERM."""
         self.process.send_signal(signal.SIGTERM)

@@ -164,16 +164,8 @@ def test_an_interrupted_upload_ends_at_once_and_is_let_go(server: ServerProcess)
         assert process.stdin is not None
         process.stdin.write(tone(seconds=1.0).tobytes())
         process.stdin.flush()
-        _until(server, 1)
+        server.wait_until_at_work_on(1)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     assert process.returncode == 130
-    _until(server, 0)
-
-
-def _until(server: ServerProcess, requests: int) -> None:
-    """Wait until the server is at work on so many requests."""
-    end = time.monotonic() + 60
-    while f"whisper_server_requests_in_progress {requests}.0" not in server.get("/metrics")[1]:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    server.wait_until_at_work_on(0)

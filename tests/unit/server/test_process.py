@@ -68,7 +68,7 @@ def test_it_transcribes_and_ends_with_zero_on_sigterm(server: ServerProcess, hom
 def test_probes_and_metrics_answer_while_the_model_works(server: ServerProcess) -> None:
     with grpc.insecure_channel(server.address) as channel:
         call = stub_of(channel).Recognize.future(recognize_request(long_speech(), language_code="en"))
-        _until_begun(server)
+        server.wait_until_at_work_on(1)
         assert server.get("/health/ready") == (200, "ready\n")
         assert not call.done(), "the answers came while the model worked"
         assert call.result().results[0].alternatives[0].transcript
@@ -80,18 +80,12 @@ def test_probes_and_metrics_answer_while_the_model_works(server: ServerProcess) 
 def test_a_call_in_flight_survives_sigterm(server: ServerProcess) -> None:
     with grpc.insecure_channel(server.address) as channel:
         call = stub_of(channel).Recognize.future(recognize_request(long_speech(), language_code="en"))
-        _until_begun(server)
+        server.wait_until_at_work_on(1)
         server.terminate()
         server.line("ending")
         assert not call.done()
         assert call.result().results[0].alternatives[0].transcript
     assert server.exit_code() == 0
-
-
-def _until_begun(server: ServerProcess) -> None:
-    """Wait until a call is being decoded or transcribed."""
-    while "whisper_server_requests_in_progress 1.0" not in server.get("/metrics")[1]:
-        assert server.process.poll() is None
 
 
 def test_a_missing_model_is_artifact_missing(tmp_path: Path) -> None:
