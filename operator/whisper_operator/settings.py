@@ -41,6 +41,10 @@ class Settings:
         "how long the deletion of a WhisperModel waits for its artifacts to be removed from a claim that outlives it",
         default=900,
     )
+    max_rollouts: int = _setting(
+        "how many WhisperModels have their servers replaced at a time when settings or version of the operator change",
+        default=3,
+    )
 
 
 class SettingsError(ValueError):

@@ -9,7 +9,9 @@ from whisper_operator.kube import kinds
 
 _EXIT_SECONDS = 20.0
 #: Objects to a page of the list that a watch begins with.
-_PAGE = 500
+_PAGE = 200
+#: How long kopf holds on to an object after its last event, in seconds: at the start, to all that there are.
+_HELD_SECONDS = 0.2
 
 
 class _Nothing(kopf.DiffBaseStorage):
@@ -39,6 +41,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = (0.5, 1, 2, 3) + (5,) * 20
     settings.process.ultimate_exiting_timeout = _EXIT_SECONDS
     settings.watching.chunk_size = _PAGE
+    settings.queueing.idle_timeout = _HELD_SECONDS
     for kind in kinds.CHILDREN:
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.MANAGED
     return settings

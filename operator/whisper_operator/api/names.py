@@ -33,6 +33,8 @@ ANNOTATION_SHARED = f"{GROUP}/shared"
 #: On Deployments: hashes of what they are made of, by name, and the names that differed at the last change.
 ANNOTATION_PARTS = f"{GROUP}/parts"
 ANNOTATION_CAUSE = f"{GROUP}/cause"
+#: On a Deployment that an upgrade of the operator changes: that it is, or was, its turn, and whether it served before.
+ANNOTATION_TURN = f"{GROUP}/turn"
 #: On server pods: the key of the artifact that they serve.
 ANNOTATION_ARTIFACT = f"{GROUP}/artifact"
 

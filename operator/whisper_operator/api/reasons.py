@@ -27,6 +27,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     ROLLING_OUT = "RollingOut"
+    WAITING_FOR_ROLLOUTS = "WaitingForRollouts"
     SERVERS_READY = "ServersReady"
     SERVERS_UNAVAILABLE = "ServersUnavailable"
     SCALED_TO_ZERO = "ScaledToZero"
@@ -116,6 +117,12 @@ _OWN: dict[str, Explanation] = {
     ),
     Reason.ROLLING_OUT: Explanation(
         "The servers are being started or replaced and are not all ready yet.", "The servers are being rolled out."
+    ),
+    Reason.WAITING_FOR_ROLLOUTS: Explanation(
+        "The operator's settings or version have changed, and the servers are to be replaced for that: a few "
+        "WhisperModels at a time (--max-rollouts). Of Progressing.",
+        "The servers are as they were before the operator changed. Their replacement waits for the rollouts of other "
+        "WhisperModels.",
     ),
     Reason.SERVERS_READY: Explanation(
         "All servers are ready and serve what the spec asks for; of Available: at least one is ready.",

@@ -21,7 +21,7 @@ JSON = dict[str, Any]
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
 #: Objects to a page of a list: a few MB of JSON.
-_PAGE = 500
+_PAGE = 200
 _OK = range(200, 300)
 _CONFLICT = 409
 _APPLY = "application/apply-patch+yaml"

@@ -36,6 +36,10 @@ class Mirror:
         """Return an object that was made for a model. An object of somebody else's is not watched and not found."""
         return self._store.get(kind, namespace, name)
 
+    def all(self, kind: Kind) -> list[JSON]:
+        """Return everything of a kind, of every model."""
+        return self._store.all(kind)
+
     def models_on(self, namespace: str, claim: str) -> list[JSON]:
         """Return the WhisperModels whose artifacts are on the claim."""
         return self._store.group(MODEL, namespace, claim)

@@ -118,6 +118,12 @@ class Store:
             entries = [self._entries[kind][Name(namespace, member)] for member in members]
         return [_read(entry) for entry in entries]
 
+    def all(self, kind: Kind) -> list[JSON]:
+        """Return everything of a kind."""
+        with self._lock:
+            entries = list(self._entries[kind].values())
+        return [_read(entry) for entry in entries]
+
     def _forget(self, kind: Kind, name: Name, version: int | None) -> None:
         before = self._entries[kind].get(name)
         if before is not None and _is_older(version, before.version):

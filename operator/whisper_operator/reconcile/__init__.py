@@ -16,6 +16,7 @@ claim_work    what is at work on a claim: pulls, or one Job that removes artifac
 applying      carrying out what was decided
 server_objects   the same for the Deployment and what goes with it
 causes        what made a Deployment change
+fleet         whose turn it is when the operator itself makes servers change
 attempts, ownership   carrying on after a refusal; leaving alone what is not ours
 conditions    all that as conditions, and statuses as a whole status
 events        what is worth a Kubernetes Event

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from whisper_operator.api import names
@@ -20,6 +20,7 @@ from whisper_operator.kube.mirror import Mirror
 from whisper_operator.reconcile import claims
 from whisper_operator.reconcile.attempts import Attempts
 from whisper_operator.reconcile.claim_work import ClaimWork
+from whisper_operator.reconcile.fleet import Fleet
 from whisper_operator.reconcile.metadata import set_claim_owner, set_finalizers
 from whisper_operator.reconcile.objects import JSON, name
 from whisper_operator.reconcile.observation import Observed, is_shared
@@ -42,12 +43,14 @@ class Outcome:
         applied: whether that is as it was wanted.
         error: the first, if any.
         put_off: whether a pull was not started, since artifacts are being removed from the claim.
+        waits: when to look again whether it is this model's turn to have its servers replaced, if it waits for that.
     """
 
     deployment: JSON | None
     applied: bool
     error: KubeError | None
     put_off: bool = False
+    waits: timedelta | None = None
 
 
 class Changes:
@@ -58,7 +61,8 @@ class Changes:
         self._settings = settings
         self._work = work
         self._own = OwnObjects(client, mirror)
-        self._servers = ServerObjects(self._own, settings)
+        self._fleet = Fleet(mirror, settings.max_rollouts)
+        self._servers = ServerObjects(self._own, self._fleet, settings)
 
     def carry_out(
         self, seen: Observed, decision: Pulling, refreshing: Refreshing, artifact: Artifact | None, now: datetime
@@ -74,12 +78,19 @@ class Changes:
         started = True
         if decision.start and claim is not None and safe:
             started = attempts.make(partial(self._start_pull, seen, decision, now), True)
-        deployment = self._servers.keep(seen, artifact, attempts)
+        kept = self._servers.keep(seen, artifact, attempts)
         for job in (*decision.delete, *refreshing.delete):
             attempts.make(partial(self._delete_job, model, job), None)
         if refreshing.start:
             attempts.make(partial(self._start_check, model), None)
-        return Outcome(deployment or seen.deployment, deployment is not None, attempts.error, put_off=not started)
+        waits = self._fleet.look_again if kept is not None and kept.waits else None
+        return Outcome(
+            deployment=kept.deployment if kept is not None else seen.deployment,
+            applied=kept is not None and waits is None,
+            error=attempts.error,
+            put_off=not started,
+            waits=waits,
+        )
 
     def tidy(self, seen: Observed, retention: Retention, now: datetime) -> None:
         """Have removed from the claim what is no longer needed there.
@@ -98,6 +109,7 @@ class Changes:
     def forget(self, model: ModelKey) -> None:
         """Drop what is remembered of a model that is gone."""
         self._own.forget(model)
+        self._fleet.give_back(model)
 
     def _keep_claim(self, seen: Observed) -> JSON | None:
         model, claim = seen.model, seen.claim

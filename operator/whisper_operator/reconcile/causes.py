@@ -23,6 +23,14 @@ VERSION = "the operator's version"
 
 #: The Deployment as a whole: a field that changes nothing of it is no cause.
 _WHOLE = ""
+#: The part of it whose change replaces servers.
+_PODS = "pods"
+#: The generation of the WhisperModel, which every change of its spec moves.
+_GENERATION = "generation"
+#: What names no cause.
+_UNNAMED = {_WHOLE, _PODS, _GENERATION}
+#: The one field that people and autoscalers change without replacing a server.
+_REPLICAS = "spec.server.replicas"
 #: Parts of spec.server that other objects are made of.
 _ELSEWHERE = {"service", "autoscaling", "disruption"}
 _HASH_LENGTH = 8
@@ -31,7 +39,11 @@ _MOST_NAMES = 5
 
 def with_cause(wanted: JSON, live: JSON | None, model: Model, settings: Settings, artifact: Artifact) -> JSON:
     """Return `wanted` with the notes that say what it is made of and, if it replaces `live`, what has changed."""
-    parts = {_WHOLE: _hash(wanted["spec"])}
+    parts = {
+        _WHOLE: _hash(wanted["spec"]),
+        _PODS: _hash(wanted["spec"]["template"]),
+        _GENERATION: str(model.generation),
+    }
     parts |= {part: _hash(value) for part, value in _parts(model, settings, artifact)}
     annotations = {names.ANNOTATION_PARTS: json.dumps(parts, sort_keys=True)}
     if live is not None:
@@ -44,6 +56,38 @@ def with_cause(wanted: JSON, live: JSON | None, model: Model, settings: Settings
 def is_change(wanted: JSON, live: JSON) -> bool:
     """Tell whether `wanted`, with its notes, differs from what was wanted before."""
     return _noted(wanted).get(_WHOLE) != _noted(live).get(_WHOLE)
+
+
+def replaces_servers(wanted: JSON, live: JSON) -> bool:
+    """Tell whether `wanted`, with its notes, asks for other servers than were wanted before."""
+    return _noted(wanted).get(_PODS) != _noted(live).get(_PODS)
+
+
+def is_operators_own(wanted: JSON, live: JSON) -> bool:
+    """Tell whether, of what replaces servers, nothing has changed but the operator: its settings, or its version.
+
+    While the spec is the same, it is so whatever else differs: another version may know of more fields, or of other
+    defaults. Of a Deployment that says nothing, nothing else is known.
+    """
+    before, after = _noted(live), _noted(wanted)
+    if not before:
+        return True
+    if before.get(ARTIFACT) != after.get(ARTIFACT):
+        return False
+    return before.get(_GENERATION) == after.get(_GENERATION) or _changed(before, after) <= {SETTINGS, _REPLICAS}
+
+
+def held_back(wanted: JSON, live: JSON) -> JSON:
+    """Return `wanted` with the servers that `live` has, and with the notes that say so."""
+    before, after = _noted(live), _noted(wanted)
+    kept = {part: before[part] for part in (_WHOLE, _PODS, SETTINGS) if part in before}
+    known = {part: value for part, value in after.items() if part not in (_WHOLE, _PODS, SETTINGS)}
+    notes = {names.ANNOTATION_PARTS: json.dumps(known | kept, sort_keys=True)}
+    notes |= {names.ANNOTATION_CAUSE: cause_of(live)} if cause_of(live) else {}
+    return wanted | {
+        "metadata": wanted["metadata"] | {"annotations": notes},
+        "spec": wanted["spec"] | {"template": live["spec"]["template"]},
+    }
 
 
 def cause_of(deployment: JSON) -> str:
@@ -72,11 +116,15 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _difference(before: dict[str, str], after: dict[str, str]) -> str:
-    named = (before.keys() | after.keys()) - {_WHOLE}
-    changed = sorted(part for part in named if before.get(part) != after.get(part)) if before else []
+    changed = sorted(_changed(before, after)) if before else []
     more = len(changed) - _MOST_NAMES
     rest = [f"{more} more"] if more > 0 else []
     return ", ".join([*changed[:_MOST_NAMES], *rest]) or VERSION
+
+
+def _changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    named = (before.keys() | after.keys()) - _UNNAMED
+    return {part for part in named if before.get(part) != after.get(part)}
 
 
 def _noted(deployment: JSON) -> dict[str, str]:

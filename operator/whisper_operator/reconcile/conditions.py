@@ -30,6 +30,7 @@ class Situation:
         refusal: why an object that we want cannot be made; None when all went well.
         rejection: that what the spec asks for was rejected; None when it was not.
         refreshing: what is known of the source since then.
+        waits: whether the operator has changed and the servers, as it wants them now, wait for their turn.
     """
 
     pulling: Pulling
@@ -37,6 +38,7 @@ class Situation:
     refusal: Finding | None = None
     rejection: Rejection | None = None
     refreshing: Refreshing = NOT_CHECKED
+    waits: bool = False
 
     @property
     def headline(self) -> Finding:
@@ -88,11 +90,17 @@ def conditions(situation: Situation) -> Wanted:
     return {
         kinds.ARTIFACT_READY: (published, situation.pulling.finding),
         kinds.AVAILABLE: _available(situation.serving, headline),
-        kinds.PROGRESSING: (situation.progressing, headline),
+        kinds.PROGRESSING: _progressing(situation),
         kinds.DEGRADED: (degraded is not None, degraded or headline),
         kinds.UP_TO_DATE: (situation.refreshing.up_to_date, situation.refreshing.finding),
         kinds.READY: (situation.ready, headline),
     }
+
+
+def _progressing(situation: Situation) -> tuple[bool, Finding]:
+    if situation.waits and not situation.progressing and situation.refusal is None:
+        return True, Finding(Reason.WAITING_FOR_ROLLOUTS)
+    return situation.progressing, situation.headline
 
 
 def paused_conditions(model: Model, serving: Serving | None) -> Wanted:

@@ -118,7 +118,8 @@ class Reconciler:
         if outcome.put_off:
             decision = pulling.put_off(decision)
         servers = _servers(seen, outcome.deployment)
-        situation = Situation(decision, servers, _refusal(outcome.error), given.rejection, known)
+        waits = outcome.waits is not None
+        situation = Situation(decision, servers, _refusal(outcome.error), given.rejection, known, waits)
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
         status = build_status(model, situation, given.artifact, target, progress, now)
@@ -131,7 +132,8 @@ class Reconciler:
         if outcome.error is not None:
             raise outcome.error
         self._changes.tidy(seen, kept, now)
-        return Visit(exists=True, look_again=_earliest(_look_again(seen, decision), known.look_again, kept.look_again))
+        again = _earliest(_look_again(seen, decision), known.look_again, kept.look_again, outcome.waits)
+        return Visit(exists=True, look_again=again)
 
     def _let_go(self, body: JSON) -> Visit:
         """Bring a WhisperModel that is being deleted closer to its end; without our finalizer that is not ours."""
