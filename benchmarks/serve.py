@@ -48,6 +48,8 @@ BLOCKS = 10
 #: A long file is as much audio as so many clips.
 CLIPS_IN_A_LONG_FILE = 20
 _LIMIT_ROUNDS = 2
+#: How much dearer a smaller batch may be and still be as good: callers are four times as many as it has windows.
+_LITTLE = 1.05
 _PAIRS_IN_A_BLOCK = 10
 
 ALONE, BESIDE = "Short clips, 1 caller", "Short clips of 1 caller beside long files (latencies of the short)"
@@ -128,8 +130,8 @@ class _Benchmark:
         self._report.add(f"`python -m benchmarks.serve {' '.join(sys.argv[1:])}`".replace(" `", "`"))
         self._report.add(f"{machine()}{_gpu(self._device)}; {arguments.shape} model, {arguments.compute_type}")
 
-    def _find_limits(self) -> tuple[int, dict[str, dict[int, Figures]]]:
-        """Return the best batch size, and what each size came to for short clips and long files."""
+    def _find_limits(self) -> tuple[int, dict[str, Figures]]:
+        """Return the size of batches beyond which larger ones bring little, and the limit of each kind of files."""
         kinds = {"short": self._short * 4, "long": self._long}
         self._limit.ask({"files": self._short, "batch_size": 1})  # The first run of a model is slower.
         rounds: dict[str, dict[int, list[Figures]]] = {kind: {size: [] for size in BATCH_SIZES} for kind in kinds}
@@ -139,16 +141,19 @@ class _Benchmark:
                     _say(f"the limit, round {number + 1} of {_LIMIT_ROUNDS}: {kind}, batches of {size}")
                     rounds[kind][size].append(Figures(**self._limit.ask({"files": files, "batch_size": size})))
         found = {kind: {size: figures.total(of) for size, of in sizes.items()} for kind, sizes in rounds.items()}
-        best = min(BATCH_SIZES, key=lambda size: sum(of[size].cost(self._device) for of in found.values()))
-        self._report.add(f"## The limit\n\n{figures.limits_table(found)}\n\nBest for both: batches of {best}.")
-        return best, found
+        costs = {size: sum(of[size].cost(self._device) for of in found.values()) for size in BATCH_SIZES}
+        best = min(BATCH_SIZES, key=costs.__getitem__)
+        enough = min(size for size in BATCH_SIZES if costs[size] <= costs[best] * _LITTLE)
+        told = f"Best for both: batches of {best}, the limit below. Larger ones than {enough} bring less than 5 %."
+        self._report.add(f"## The limit\n\n{figures.limits_table(found)}\n\n{told}")
+        return enough, {kind: of[best] for kind, of in found.items()}
 
-    def _run_scenarios(self, best: int, limits: dict[str, dict[int, Figures]]) -> None:
+    def _run_scenarios(self, enough: int, limits: dict[str, Figures]) -> None:
         alone_ms = 0.0
-        for scenario in _scenarios(self._short, self._long, 4 * best, self._arguments.requests):
+        for scenario in _scenarios(self._short, self._long, 4 * enough, self._arguments.requests):
             _say(scenario.name)
             found = self._race(scenario)
-            limit = limits[scenario.limit][best]
+            limit = limits[scenario.limit]
             self._report.add(f"## {scenario.name}\n\n{figures.race_table(found, limit, self._device)}")
             ours = found[self._contenders[0].name]
             if scenario.with_goal:
