@@ -48,8 +48,6 @@ BLOCKS = 10
 #: A long file is as much audio as so many clips.
 CLIPS_IN_A_LONG_FILE = 20
 _LIMIT_ROUNDS = 2
-#: How much dearer a smaller batch may be and still be as good: callers are four times as many as it has windows.
-_LITTLE = 1.05
 _PAIRS_IN_A_BLOCK = 10
 
 ALONE, BESIDE = "Short clips, 1 caller", "Short clips of 1 caller beside long files (latencies of the short)"
@@ -141,10 +139,8 @@ class _Benchmark:
                     _say(f"the limit, round {number + 1} of {_LIMIT_ROUNDS}: {kind}, batches of {size}")
                     rounds[kind][size].append(Figures(**self._limit.ask({"files": files, "batch_size": size})))
         found = {kind: {size: figures.total(of) for size, of in sizes.items()} for kind, sizes in rounds.items()}
-        costs = {size: sum(of[size].cost(self._device) for of in found.values()) for size in BATCH_SIZES}
-        best = min(BATCH_SIZES, key=costs.__getitem__)
-        enough = min(size for size in BATCH_SIZES if costs[size] <= costs[best] * _LITTLE)
-        told = f"Best for both: batches of {best}, the limit below. Larger ones than {enough} bring less than 5 %."
+        best, enough = figures.best_sizes(found, self._device)
+        told = f"Best for both: batches of {best}, the limit below. Larger ones than {enough} bring little."
         self._report.add(f"## The limit\n\n{figures.limits_table(found)}\n\n{told}")
         return enough, {kind: of[best] for kind, of in found.items()}
 

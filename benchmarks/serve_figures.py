@@ -12,6 +12,8 @@ GOAL_OF_LIMIT = 0.90
 GOAL_ADDED_MS = 5.0
 #: From an utterance's last sample to its final, 95 of 100, at most.
 GOAL_LAG_MS = 2000.0
+#: How much dearer something may be and still be about as good.
+_ABOUT = 1.10
 
 _HEADERS = ("", "requests", "audio s / s", "CPU s / audio s", "p50 ms", "p95 ms", "peak MiB", "of the limit")
 _STREAM_HEADERS = ("streams", "utterances", "lag p50 ms", "lag p95 ms", "CPU s / audio s", "peak MiB")
@@ -77,6 +79,17 @@ def total(blocks: Sequence[Figures]) -> Figures:
         [latency for block in blocks for latency in block.latencies],
         max(block.peak_bytes for block in blocks),
     )
+
+
+def best_sizes(limits: Mapping[str, Mapping[int, Figures]], device: str) -> tuple[int, int]:
+    """Return the size of batches that is best for all kinds of files alike, and the smallest that is about as good."""
+    cheapest = {kind: min(one.cost(device) for one in sizes.values()) for kind, sizes in limits.items()}
+    sizes = next(iter(limits.values()))
+    costs = {
+        size: statistics.mean(of[size].cost(device) / cheapest[kind] for kind, of in limits.items()) for size in sizes
+    }
+    best = min(costs, key=costs.__getitem__)
+    return best, min(size for size in costs if costs[size] <= _ABOUT * costs[best])
 
 
 def limits_table(limits: Mapping[str, Mapping[int, Figures]]) -> str:
