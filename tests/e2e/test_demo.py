@@ -26,7 +26,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     embedded.remove()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_demo_ends_with_the_transcript_and_works_again_at_once() -> None:
     for _ in range(2):
         done = subprocess.run(demo(), cwd=ROOT, check=False, capture_output=True, text=True, timeout=280)

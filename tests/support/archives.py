@@ -1,11 +1,12 @@
 """Archives of the small model, whole and broken in the ways that users meet."""
 
 import io
-import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+
+from tests.support.checkpoints import make_deaf
 
 MODEL = Path(__file__).parents[1] / "fixtures" / "speech-model"
 
@@ -58,14 +59,9 @@ class Archives:
         return archive
 
     def deaf(self) -> Path:
-        """A model that is whole in every way, and hears nothing: all its weights are zero."""
-        archive, folder = self._folder / "deaf.tar.zst", self._folder / "deaf"
-        shutil.copytree(MODEL, folder, dirs_exist_ok=True)
-        weights = folder / "model.safetensors"
-        content = weights.read_bytes()
-        header = 8 + int.from_bytes(content[:8], "little")
-        weights.write_bytes(content[:header] + bytes(len(content) - header))
-        _pack(folder, archive)
+        """A model that is whole in every way, and hears nothing."""
+        archive = self._folder / "deaf.tar.zst"
+        _pack(make_deaf(self._folder / "deaf"), archive)
         return archive
 
 

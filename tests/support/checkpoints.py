@@ -64,6 +64,10 @@ def _noisy(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return values * factor.reshape(values.shape)
 
 
+#: So much more likely than any other token that there is nothing to fall back from.
+_LOUD = 100
+
+
 def save_safetensors(path: Path, tensors: Mapping[str, NDArray[Any]], dtype: str) -> None:
     """Write tensors (float32 ones may be stored as bfloat16, cut off rather than rounded)."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
@@ -94,6 +98,19 @@ def make_variant(target: Path, stored: str, declared: str | None) -> Path:
     copy_model(target, without=["model.safetensors"])
     save_safetensors(target / "model.safetensors", noisy_weights(), stored)
     edit_json(target / "config.json", dtype=declared)
+    return target
+
+
+def make_deaf(target: Path) -> Path:
+    """Write a model that is whole in every way, and hears nothing: it says at once that the text has ended."""
+    copy_model(target, without=["model.safetensors"])
+    tensors = dict(weights())
+    end = json.loads((target / "config.json").read_text())["eos_token_id"]
+    # The last layer's norm gives the decoder the same state whatever came in: the embedding of the text's end.
+    norm = "model.decoder.layer_norm"
+    tensors[f"{norm}.weight"] = np.zeros_like(tensors[f"{norm}.weight"])
+    tensors[f"{norm}.bias"] = tensors["model.decoder.embed_tokens.weight"][end] * np.float16(_LOUD)
+    save_safetensors(target / "model.safetensors", tensors, "float16")
     return target
 
 
