@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.cluster.control_plane import ControlPlane
+from tests.support.documents import read_yaml, read_yamls
 from tests.support.pages import fenced, sections
 from tests.support.whispermodels import install_crd, read_crd
 
@@ -36,7 +36,7 @@ def test_a_snippet_of_the_sources_page_is_taken_without_a_warning(
 
 
 def test_every_kind_of_source_has_an_example() -> None:
-    objects = [one for example in EXAMPLES for one in yaml.safe_load_all(example.read_text())]
+    objects = [one for example in EXAMPLES for one in read_yamls(example.read_text())]
     sources = {kind for one in objects if one["kind"] == "WhisperModel" for kind in one["spec"]["source"]}
     versions = read_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert sources == set(versions["source"]["properties"])
@@ -48,8 +48,8 @@ def test_every_example_is_listed() -> None:
 
 
 def test_kind_shows_the_node_the_folder_that_the_volume_example_reads() -> None:
-    (node,) = yaml.safe_load((ROOT / "kind-config.yaml").read_text())["nodes"]
+    (node,) = read_yaml((ROOT / "kind-config.yaml").read_text())["nodes"]
     (mount,) = node["extraMounts"]
-    volume, *_ = yaml.safe_load_all((ROOT / "examples" / "whispermodel-volume.yaml").read_text())
+    volume, *_ = read_yamls((ROOT / "examples" / "whispermodel-volume.yaml").read_text())
     assert volume["spec"]["hostPath"]["path"] == mount["containerPath"]
     assert f"{mount['hostPath']}/" in (ROOT / "examples" / "whispermodel-volume.yaml").read_text()

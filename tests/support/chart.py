@@ -4,9 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.cluster import binaries
+from tests.support.documents import read_yamls
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "whisper-operator"
@@ -37,7 +36,7 @@ def render_text(*arguments: str, chart: Path = CHART) -> str:
 
 def render(*arguments: str, chart: Path = CHART) -> list[dict[str, Any]]:
     """The objects that the chart installs."""
-    return [document for document in yaml.safe_load_all(render_text(*arguments, chart=chart)) if document]
+    return [document for document in read_yamls(render_text(*arguments, chart=chart)) if document]
 
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

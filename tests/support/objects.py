@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.documents import read_yaml, read_yamls
 from whisper_contract.store import artifact_path
 from whisper_operator.api.model import Model, parse_model
 from whisper_operator.api.status import Artifact
@@ -60,7 +61,7 @@ def model_of(spec: JSON, name: str = "m", **metadata: Any) -> Model:
 
 def case_model(case: str) -> Model:
     """The WhisperModel of a case."""
-    spec: JSON = yaml.safe_load((MODELS / f"{case}.yaml").read_text())
+    spec: JSON = read_yaml((MODELS / f"{case}.yaml").read_text())
     return model_of(spec, annotations={"stt.whisper-operator.io/retry": "1"})
 
 
@@ -92,7 +93,7 @@ def golden_text(case: str) -> str:
 
 def golden_objects(case: str) -> list[JSON]:
     """What the golden file of a case says."""
-    return list(yaml.safe_load_all((GOLDEN / f"{case}.yaml").read_text()))
+    return read_yamls((GOLDEN / f"{case}.yaml").read_text())
 
 
 def write_golden_files() -> None:

@@ -12,9 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prometheus_client import CollectorRegistry
 
+from tests.support.documents import read_yaml
 from tests.support.whispermodels import CRD_FILE
 from whisper_contract import reasons as contract
 from whisper_operator import settings
@@ -44,7 +44,7 @@ _RESOURCE = """# WhisperModel, field by field
 
 def whispermodel() -> str:
     """Return the page about the resource."""
-    (version,) = yaml.safe_load(CRD_FILE.read_text())["spec"]["versions"]
+    (version,) = read_yaml(CRD_FILE.read_text())["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]
     sections = [*_sections("spec", schema["spec"]), *_sections("status", schema["status"])]
     return "\n".join([_RESOURCE, *sections])

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kubernetes import client, config
 
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
+from tests.support.documents import read_yaml
 
 GROUP, VERSION, PLURAL = "stt.whisper-operator.io", "v1alpha1", "whispermodels"
 CRD_FILE = Path(__file__).parents[2] / "crds" / "whispermodels.yaml"
@@ -87,7 +87,7 @@ def model(spec: Spec, name: str = "whisper") -> dict[str, Any]:
 
 
 def read_crd() -> dict[str, Any]:
-    crd: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
+    crd: dict[str, Any] = read_yaml(CRD_FILE.read_text())
     return crd
 
 

@@ -18,6 +18,7 @@ from tests.support.chart import (
     render,
     render_text,
 )
+from tests.support.documents import read_yaml
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -61,7 +62,7 @@ def test_images_go_by_tag_or_by_digest() -> None:
         f"--set=images.loader.digest={DIGEST}",
         "--set=images.loader.tag=v9",
     )
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = read_yaml((CHART / "Chart.yaml").read_text())
     assert operator_container(objects)["image"] == "ghcr.io/team/whisper-operator:v9"
     assert environment(objects)["WHISPER_OPERATOR_LOADER_IMAGE"] == f"ghcr.io/team/whisper-loader@{DIGEST}"
     assert environment(objects)["WHISPER_OPERATOR_SERVER_IMAGE"].endswith(f"whisper-server:{chart['appVersion']}")
@@ -78,7 +79,7 @@ def test_rights_and_account_may_be_someone_elses() -> None:
 
 
 def test_chart_and_package_have_one_version() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = read_yaml((CHART / "Chart.yaml").read_text())
     package = (CHART.parents[1] / "pyproject.toml").read_text()
     assert chart["version"] == chart["appVersion"]
     assert f'\nversion = "{chart["version"]}"\n' in package
@@ -89,6 +90,6 @@ def test_it_may_be_part_of_another_chart(tmp_path: Path) -> None:
     (parent / "charts").mkdir(parents=True)
     (parent / "charts" / "whisper-operator").symlink_to(CHART)
     (parent / "Chart.yaml").write_text("apiVersion: v2\nname: speech\nversion: 1.0.0\n")
-    values = {"global": {"team": "speech"}, "whisper-operator": yaml.safe_load(EVERY_OPTION.read_text())}
+    values = {"global": {"team": "speech"}, "whisper-operator": read_yaml(EVERY_OPTION.read_text())}
     (parent / "values.yaml").write_text(yaml.safe_dump(values))
     assert environment(render(chart=parent))["WHISPER_OPERATOR_NAMESPACES"] == "team-a,team-b"

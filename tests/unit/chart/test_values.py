@@ -6,12 +6,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from tests.support.chart import CHART, EVERY_OPTION, HelmError, render, render_text
+from tests.support.documents import read_yaml
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+VALUES = read_yaml((CHART / "values.yaml").read_text())
 # Of these helm and Kubernetes know the fields, not the chart.
 OPEN = {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "valueFrom"}
 
@@ -71,7 +71,7 @@ def test_schema_and_defaults_know_the_same_values() -> None:
 
 
 def test_every_option_differs_from_the_default_in_the_other_golden_file() -> None:
-    other = dict(leaves(yaml.safe_load(EVERY_OPTION.read_text())))
+    other = dict(leaves(read_yaml(EVERY_OPTION.read_text())))
     # A digest goes before a tag, so that no image can have both; creation is tried on its own.
     kept = {"images.operator.digest", "images.server.digest", "serviceAccount.create", "rbac.create"}
     same = {path for path, value in leaves(VALUES) if other.get(path, value) == value}

@@ -53,7 +53,7 @@ def test_windows_are_those_of_faster_whispers_batched_pipeline(vad: VadOptions) 
         np.testing.assert_array_equal(window.samples, chunk)
 
 
-@given(st.lists(st.integers(0, len(speech_with_pauses())), max_size=8))
+@given(st.deferred(lambda: st.lists(st.integers(0, len(speech_with_pauses())), max_size=8)))
 @settings(max_examples=8, deadline=None)
 def test_pieces_say_where_in_the_recording_the_samples_of_a_window_were(borders: list[int]) -> None:
     samples = speech_with_pauses()

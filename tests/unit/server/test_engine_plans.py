@@ -1,6 +1,7 @@
 """Both plans write what faster-whisper writes."""
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,20 @@ def long(names: list[str]) -> Samples:
     return np.concatenate([recordings([name], PAUSES[place % 5]) for place, name in enumerate(names)])
 
 
-LONG = long(ENGLISH * 2)
-LONG_KOREAN = long(KOREAN * 2)
-#: Half a minute in which nobody speaks.
-GAP = np.concatenate([recordings([ENGLISH[2]], 31), recording(ENGLISH[4])])
+@functools.cache
+def long_english() -> Samples:
+    return long(ENGLISH * 2)
+
+
+@functools.cache
+def long_korean() -> Samples:
+    return long(KOREAN * 2)
+
+
+@functools.cache
+def gap() -> Samples:
+    """Return two sentences, and half a minute between them in which nobody speaks."""
+    return np.concatenate([recordings([ENGLISH[2]], 31), recording(ENGLISH[4])])
 
 
 @pytest.fixture(scope="session")
@@ -92,19 +103,19 @@ async def test_independent_windows_say_what_the_batched_pipeline_says(
 
 
 @pytest.mark.parametrize(
-    ("samples", "context", "timestamps"),
+    ("spoken", "context", "timestamps"),
     [
-        (LONG, Context(), False),
-        (LONG_KOREAN, Context(), False),
-        (GAP, Context(initial_prompt="Open the window.", hotwords="radio"), False),
-        (LONG, Context(), True),
+        (long_english, Context(), False),
+        (long_korean, Context(), False),
+        (gap, Context(initial_prompt="Open the window.", hotwords="radio"), False),
+        (long_english, Context(), True),
     ],
     ids=["plain", "Korean", "prompted", "timestamps"],
 )
 async def test_long_recordings_say_what_the_batched_pipeline_says(
-    engine: WhisperEngine, reference: WhisperModel, samples: Samples, context: Context, *, timestamps: bool
+    engine: WhisperEngine, reference: WhisperModel, spoken: Callable[[], Samples], context: Context, *, timestamps: bool
 ) -> None:
-    language = "ko" if samples is LONG_KOREAN else "en"
+    samples, language = spoken(), "ko" if spoken is long_korean else "en"
     decoding = replace(GREEDY, timestamps=timestamps)
     ours = await transcribe(
         engine, samples, language=language, word_times=not timestamps, context=context, decoding=decoding
@@ -154,7 +165,7 @@ SEQUENTIAL: dict[str, dict[str, Any]] = {
 async def test_the_sequential_plan_says_what_whisper_model_says(
     engine: WhisperEngine, reference: WhisperModel, case: str
 ) -> None:
-    samples = LONG if case == "times" else GAP
+    samples = long_english() if case == "times" else gap()
     asked: dict[str, Any] = {"vad": VadOptions(), "context": Context(), "multilingual": False} | SEQUENTIAL[case]
     decoding, context, vad = asked["decoding"], asked["context"], asked["vad"]
     ours = await transcribe(engine, samples, language="en", word_times=True, plan=Plan.SEQUENTIAL, **asked)
