@@ -7,21 +7,25 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # Tests start many processes, and where the environment forbids bytecode each would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-# More workers than cores, since tests mostly wait for processes; the tests of a file share one, and so its servers.
-WORKERS := -n 3 --dist loadfile
+# The tests of a file share a worker, and so its servers. More workers than cores, since many tests wait for processes.
+WORKERS_unit := -n 3 --dist loadfile
+# Each has a control plane and an operator.
+WORKERS_integration := -n 2 --dist loadfile
 # One for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
-CLUSTER_WORKERS := -n 4
+WORKERS_e2e := -n 5
+BESIDE := e2e-beside integration-beside unit-beside
 
 ##@ Start here
 .PHONY: help demo test
 help: ## What can be done here
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-zA-Z_-]+:.*## / {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## From kubectl apply to a transcript on a real Kubernetes (root; CLUSTER=current for your own)
 	@$(BIN)/python -m tests.demo
 
 test: setup ## Every check and every test layer: what CI runs (root)
-	@$(MAKE) --no-print-directory check layers
+	@$(MAKE) --no-print-directory style
+	@$(MAKE) --no-print-directory -j 4 types $(BESIDE)
 
 ##@ Setting up
 .PHONY: setup requirements clean
@@ -47,37 +51,36 @@ clean: cluster-down ## Remove the environment and what was built here (the machi
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 ##@ Checking
-.PHONY: check format unit integration e2e layers
-check: setup ## Style, types, layers
+.PHONY: check style types format unit integration e2e layers
+check: style types ## Style, types, layers
+
+style: setup
 	@$(BIN)/ruff format --check --quiet --no-cache . || { echo "check: run make format"; exit 1; }
 	@$(BIN)/ruff check --quiet --no-cache .
-	@$(BIN)/mypy
 	@layers=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$layers"; exit 1; }
+
+types: setup
+	@$(BIN)/mypy
 
 format: setup ## Bring the code into the project's style
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 
 unit: setup ## Pure code, the small model, loopback servers
-	@$(BIN)/python -m pytest tests/unit $(WORKERS)
-
 integration: setup ## The operator against a real API server and controller manager
-	@$(BIN)/python -m pytest tests/integration $(WORKERS)
+e2e: setup ## The whole way on a real kubelet (root)
+unit integration e2e:
+	@$(BIN)/python -m pytest tests/$@ $(WORKERS_$@)
 
 # The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile.
 layers: setup ## All three layers side by side (root)
-	@$(MAKE) --no-print-directory -j 2 clusters-beside others-beside
+	@$(MAKE) --no-print-directory -j 3 $(BESIDE)
 
-# sed lets go of whole lines only, so that the two do not write into each other's; Ctrl-C is for the tests, to clean up.
+# sed lets go of whole lines only, so that they do not write into each other's; Ctrl-C is for the tests, to clean up.
 BY_LINE := (trap "" INT; sed -u "")
-.PHONY: clusters-beside others-beside
-clusters-beside: setup
-	@$(BIN)/python -m pytest tests/e2e $(CLUSTER_WORKERS) | $(BY_LINE)
-others-beside: setup
-	@$(BIN)/python -m pytest tests/integration tests/unit $(WORKERS) | $(BY_LINE)
-
-e2e: setup ## The whole way on a real kubelet (root)
-	@$(BIN)/python -m pytest tests/e2e $(CLUSTER_WORKERS)
+.PHONY: $(BESIDE)
+$(BESIDE): %-beside: setup
+	@$(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
 
 # Outside make test: it takes as long as one likes, and tells more the longer it takes.
 .PHONY: soak

@@ -25,7 +25,7 @@ from whisper_loader.store.staging import Staging
 
 DIGEST = "0" * 64
 # The folders are the same for every example: each overwrites what the one before has written.
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
