@@ -93,7 +93,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
             {
                 "source": {"s3": {"bucket": "models", "key": "whisper.tar.zst", "anonymous": False}},
                 "paused": False,
-                "cache": {"keepRevisions": 2},
+                "cache": {"deletionPolicy": "Delete", "keepRevisions": 2},
                 "pull": {"timeoutSeconds": 7200},
                 "server": {"replicas": 1, "device": "auto", "service": {"type": "ClusterIP"}, "rollout": ROLLOUT},
             },
@@ -108,7 +108,7 @@ def stored(kubectl: Kubectl, name: str) -> Any:
             {
                 "source": {"huggingFace": {"repo": "openai/whisper-tiny", "revision": "main"}},
                 "paused": False,
-                "cache": {"keepRevisions": 2},
+                "cache": {"deletionPolicy": "Delete", "keepRevisions": 2},
                 "pull": {"timeoutSeconds": 7200, "tolerations": [{"key": "gpu", "operator": "Equal"}]},
                 "server": {
                     "replicas": 1,

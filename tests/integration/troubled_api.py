@@ -80,6 +80,10 @@ class TroubledAPI:
             started.set()
             await stop.wait()
         await runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _relay(self, request: web.Request) -> web.StreamResponse:
         fate = self.decide(request.method, request.raw_path)

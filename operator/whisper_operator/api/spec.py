@@ -379,6 +379,10 @@ class Spec(_Part, frozen=True):
     server: Server = Server()
 
 
+# What msgspec knows of a class it finds out at the first use, and two threads that do so at once crash the process.
+msgspec.json.Decoder(Spec)
+
+
 def parse_spec(spec: Any) -> Spec:
     """Return the spec that the JSON holds.
 

@@ -200,6 +200,10 @@ class Status(_Part, frozen=True):
         return fields
 
 
+# As with the spec: known of before there are threads.
+msgspec.json.Decoder(Status)
+
+
 def parse_status(status: Any) -> Status:
     """Return the status that the JSON holds; an empty one when it is none of ours (it is written anew then)."""
     try:

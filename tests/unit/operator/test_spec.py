@@ -1,5 +1,7 @@
 """Reading specs: the schema's defaults, what cannot be read, and the hash that tells one pull from another."""
 
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -207,3 +209,26 @@ def test_whatever_a_source_says_makes_another_pull_of_it() -> None:
 def test_the_hash_never_changes_between_versions_of_the_operator(fields: dict[str, Any], hashed: str) -> None:
     """A change here makes every installed WhisperModel be pulled anew at an upgrade."""
     assert model(**fields).inputs == hashed
+
+
+_AT_ONCE = """
+import sys, threading
+from whisper_operator.api.spec import parse_spec
+from whisper_operator.api.status import parse_status
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+def read():
+    together.wait()
+    parse_spec({"source": {"s3": {"bucket": "b", "key": "k"}}, "server": {"gpu": {"count": 1}}})
+    parse_status({"conditions": [], "target": {"inputsHash": "h", "state": "Pulling", "reason": "Pulling"}})
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_threads_may_read_the_first_models_at_once() -> None:
+    # Every other process crashed here before: msgspec finds out about classes at their first use, and without a lock.
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", _AT_ONCE], check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
