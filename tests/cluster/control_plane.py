@@ -7,7 +7,7 @@ of Jobs and Deployments. Pods are accepted and stay Pending.
 import signal
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ class Settings:
         kubernetes_address: That first address.
         node_grace_seconds: How long a node may be silent before it is NotReady.
         apiserver_flags: Further flags of the API server.
+        controller_manager_flags: Further flags of the controller manager.
     """
 
     address: str = "127.0.0.1"
@@ -41,6 +42,7 @@ class Settings:
     kubernetes_address: str = "10.0.0.1"
     node_grace_seconds: int = 16
     apiserver_flags: tuple[str, ...] = ()
+    controller_manager_flags: tuple[str, ...] = ()
 
 
 class ControlPlane:
@@ -158,6 +160,7 @@ class ControlPlane:
             "--pvclaimbinder-sync-period=1s",  # A claim that comes just before its volume would wait for 15 s.
             "--leader-elect=false",
             "--secure-port=0",
+            *self._settings.controller_manager_flags,
         )
 
         def at_work() -> bool:
@@ -170,6 +173,11 @@ class ControlPlane:
         """Starts kube-scheduler, for a control plane with nodes. It works as soon as it runs."""
         user = self.kubeconfig_of("system:kube-scheduler")
         self._daemon("kube-scheduler", f"--kubeconfig={user}", "--leader-elect=false", "--secure-port=0")
+
+    def start_beside(self, name: str, command: Sequence[str | Path]) -> Daemon:
+        """Starts a program of the caller's that ends with the control plane."""
+        self._daemons[name] = Daemon.start(name, command, run=self._run)
+        return self._daemons[name]
 
     def _daemon(self, program: str, *arguments: str) -> None:
         command = [str(binaries.kubernetes() / program), *arguments]

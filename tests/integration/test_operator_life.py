@@ -116,6 +116,22 @@ def test_the_operator_outlives_a_restart_of_the_api_server(
     assert operator.pid == pid
 
 
+def test_a_deletion_that_no_watch_tells_of_is_noticed_all_the_same(
+    world: World, control_plane: ControlPlane, operator: OperatorProcess
+) -> None:
+    """While the operator hears nothing, an API server that starts anew forgets what its watches had still to tell."""
+    world.bring_up()
+    before = world.get("deployment", "m-server")["metadata"]["uid"]
+    operator.pause()
+    try:
+        control_plane.restart_apiserver()
+        world.kubectl("delete", "deployment", "m-server", "--cascade=orphan")
+    finally:
+        operator.go_on()
+    world.until("the Deployment is there again", lambda: world.exists("deployment", "m-server"))
+    assert world.get("deployment", "m-server")["metadata"]["uid"] != before
+
+
 def test_when_nothing_happens_nothing_is_written(world: World, audit: Audit) -> None:
     world.bring_up("ready")
     world.apply("failed")
