@@ -276,7 +276,7 @@ def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world:
     before = world.bring_up(**spec)
     world.apply(sha256="0" * 64, **spec)
     world.publish(world.until_job(instead_of=before), OTHER_DIGEST)
-    world.serve()
+    world.serve(digest=OTHER_DIGEST)
     pod = until_gc(world)
     assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
     assert world.status()["unneeded"] == [DIGEST]
@@ -293,6 +293,6 @@ def test_what_another_model_uses_is_not_removed_when_it_is_no_longer_kept(shared
     before = shared.bring_up(**spec)
     shared.apply(sha256="0" * 64, **spec)
     shared.publish(shared.until_job(instead_of=before), OTHER_DIGEST)
-    shared.serve()
+    shared.serve(digest=OTHER_DIGEST)
     shared.until("it is not to be removed", lambda: "unneeded" not in shared.status())
     assert not shared.select("job", "app.kubernetes.io/component=gc")

@@ -45,9 +45,12 @@ def with_cause(wanted: JSON, live: JSON | None, model: Model, settings: Settings
         _GENERATION: str(model.generation),
     }
     parts |= {part: _hash(value) for part, value in _parts(model, settings, artifact)}
+    before = {} if live is None else _noted(live)
+    if _GENERATION in before and before == parts | {_GENERATION: before[_GENERATION]}:
+        # A change of a Deployment's notes alone starts no server, and yet counts as a rollout until it is observed.
+        parts = before
     annotations = {names.ANNOTATION_PARTS: json.dumps(parts, sort_keys=True)}
     if live is not None:
-        before = _noted(live)
         cause = cause_of(live) if before.get(_WHOLE) == parts[_WHOLE] else _difference(before, parts)
         annotations |= {names.ANNOTATION_CAUSE: cause} if cause else {}
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
