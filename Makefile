@@ -13,6 +13,7 @@ WORKERS_unit := -n 3 --dist loadfile
 WORKERS_integration := -n 2 --dist loadfile
 # One for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
 WORKERS_e2e := -n 5
+TYPES_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/whisper-operator/types
 BESIDE := e2e-beside integration-beside unit-beside
 
 ##@ Start here
@@ -59,8 +60,13 @@ style: setup
 	@$(BIN)/ruff check --quiet --no-cache .
 	@layers=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$layers"; exit 1; }
 
+# What mypy has found out about libraries and files holds for every checkout: it compares contents. Handed on whole, since it
+# may be used by one process only.
 types: setup
+	@test -d .mypy_cache || cp -r $(TYPES_CACHE) .mypy_cache 2>/dev/null || true
 	@$(BIN)/mypy
+	@mkdir -p $(dir $(TYPES_CACHE)) && new=$$(mktemp -d $(TYPES_CACHE).XXXXXX) && cp -r .mypy_cache/. $$new && \
+	{ rm -rf $(TYPES_CACHE) && mv -T $$new $(TYPES_CACHE) || rm -rf $$new; } 2>/dev/null
 
 format: setup ## Bring the code into the project's style
 	@$(BIN)/ruff format --quiet .

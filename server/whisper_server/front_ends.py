@@ -41,6 +41,10 @@ class FrontEnds:
             self._http.announce_end()
         await self._rpc.announce_end()
 
+    async def wait_for_departures(self) -> None:
+        """Wait until no client would call into the end of this server; with HTTP each answer sends its client away."""
+        await self._rpc.wait_for_departures()
+
     async def stop(self, grace_seconds: float) -> None:
         """Take no more requests, and give those in flight the time to finish."""
         stopping = [self._rpc.stop(grace_seconds)]

@@ -227,11 +227,18 @@ async def _give_up(front_ends: FrontEnds, engine: Engine) -> NoReturn:
 
 async def _drain(front_ends: FrontEnds, settings: Settings, hurry: asyncio.Event) -> None:
     log.info(
-        "ending: new calls are taken for %d s more, then those in flight have %d s; a second signal ends at once",
+        "ending: new calls are taken for %d s and until clients have left, then those in flight have %d s; "
+        "a second signal ends at once",
         settings.drain_delay_seconds,
         settings.grace_seconds,
     )
     await front_ends.announce_end()
-    await _unless(hurry, asyncio.sleep(settings.drain_delay_seconds))
+    await _unless(hurry, _see_off(front_ends, settings))
     await _unless(hurry, front_ends.stop(settings.grace_seconds))
     log.info("ended")
+
+
+async def _see_off(front_ends: FrontEnds, settings: Settings) -> None:
+    if settings.drain_delay_seconds:
+        await asyncio.sleep(settings.drain_delay_seconds)
+        await front_ends.wait_for_departures()

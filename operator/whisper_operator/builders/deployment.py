@@ -58,7 +58,7 @@ def _template(model: Model, settings: Settings, artifact: Artifact) -> JSON:
             automountServiceAccountToken=False,
             enableServiceLinks=False,
             serviceAccountName=server.service_account_name or _DEFAULT_ACCOUNT,
-            terminationGracePeriodSeconds=rollout.termination_grace_seconds(server.rollout),
+            terminationGracePeriodSeconds=rollout.termination_grace_seconds(server.rollout, server.options),
             nodeSelector=dict(server.node_selector),
             tolerations=[dict(toleration) for toleration in server.tolerations],
             affinity=server_affinity(model),

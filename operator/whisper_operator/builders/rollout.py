@@ -1,10 +1,16 @@
 """How a Deployment replaces its servers, and how long each of them may take to load and to end."""
 
-from whisper_operator.api.spec import Rollout, Strategy
+import math
+
+from whisper_operator.api.spec import Options, Rollout, Strategy
 from whisper_operator.builders.metadata import JSON
 
 #: How long a server that was told to end still takes new requests, in seconds: until all endpoints know.
 DRAIN_DELAY_SECONDS = 5
+# The server's own, where the model sets none.
+_MAX_CONNECTION_AGE_SECONDS = 30
+# A server that ends has each connection reach its age first, which gRPC lengthens by up to a tenth.
+_LONGEST_AGE = 1.1
 # The server ends by itself when its time is over; kubelet, which ends it without a word, comes later.
 _KUBELET_MARGIN_SECONDS = 25
 
@@ -32,9 +38,11 @@ def startup_periods(rollout: Rollout) -> int:
     return rollout.progress_deadline_seconds * 3 // 4 // STARTUP_PERIOD_SECONDS
 
 
-def termination_grace_seconds(rollout: Rollout) -> int:
+def termination_grace_seconds(rollout: Rollout, options: Options) -> int:
     """Return after how long kubelet ends a server that was told to end."""
-    return DRAIN_DELAY_SECONDS + rollout.drain_seconds + _KUBELET_MARGIN_SECONDS
+    age = options.max_connection_age_seconds
+    departures = math.ceil((_MAX_CONNECTION_AGE_SECONDS if age is None else age) * _LONGEST_AGE)
+    return DRAIN_DELAY_SECONDS + departures + rollout.drain_seconds + _KUBELET_MARGIN_SECONDS
 
 
 def drain_flags(rollout: Rollout) -> list[str]:

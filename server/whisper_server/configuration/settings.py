@@ -131,12 +131,17 @@ class Settings:
     max_connection_age_seconds: Annotated[
         int,
         Setting(seconds, "age at which a connection is asked to reconnect, so that replicas share the load; 0: never"),
-    ] = 300
+    ] = 30
     max_connection_age_grace_seconds: Annotated[
         int, Setting(whole_number(0, 604_800), "time after that in which its calls may finish; 0: as long as they last")
     ] = 86_400
     drain_delay_seconds: Annotated[
-        int, Setting(seconds, "time after SIGTERM in which new requests are still taken, while endpoints change")
+        int,
+        Setting(
+            seconds,
+            "time after SIGTERM in which new requests are still taken, while endpoints change, before connections are "
+            "left to reach their age; 0: wait for neither",
+        ),
     ] = 5
     grace_seconds: Annotated[int, Setting(seconds, "time after that for requests in flight to finish")] = 30
     profanity_words_file: Annotated[

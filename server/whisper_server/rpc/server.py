@@ -1,5 +1,7 @@
 """The gRPC server: its services, its options, its end."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from whisper_server.configuration.settings import Settings
 from whisper_server.rpc.authentication import TokenInterceptor
 from whisper_server.rpc.calls import Calls
+from whisper_server.rpc.connections import connected, longest_connection_seconds
 from whisper_server.rpc.credentials import server_credentials
 from whisper_server.rpc.health import Health
 from whisper_server.rpc.reflection import Reflection
@@ -20,6 +23,7 @@ from whisper_server.security.secured import Security
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 #: The name under which grpc.health.v1 tells of the server as a whole.
 _WHOLE_SERVER = ""
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +61,21 @@ class RpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names, calls), self._server)
+        self._max_connection_age_seconds = settings.max_connection_age_seconds
+        self._port = settings.grpc_port
         host = settings.host or "::"
         self._address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
 
     async def start(self) -> int:
         """Serve, and return the port in use; OSError when it is taken."""
         try:
-            port = self._add_port()
+            self._port = self._add_port()
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._address}: is another server running there?") from error
         for name in (_WHOLE_SERVER, *self._names):
             await self._health.set(name, _SERVING)
         await self._server.start()
-        return port
+        return self._port
 
     def _add_port(self) -> int:
         if self._certificates is None:
@@ -79,6 +85,19 @@ class RpcServer:
     async def announce_end(self) -> None:
         """Tell whoever asks that this server is not the one to use; it still serves."""
         await self._health.enter_graceful_shutdown()
+
+    async def wait_for_departures(self) -> None:
+        """Wait until no client is connected, or each has been asked to reconnect because of its connection's age.
+
+        gRPC asks so in two steps, and takes all calls that come until the client knows. A server that stops does not
+        wait for that: a call that is on its way just then comes back as CANCELLED, which no client tries again.
+        """
+        if not self._max_connection_age_seconds:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_connection_seconds(self._max_connection_age_seconds)):
+                while connected(self._port):  # noqa: ASYNC110 - the kernel sets no event
+                    await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more calls, send clients elsewhere, and give those in flight the time to finish."""

@@ -27,6 +27,7 @@ from whisper_operator.builders.service import build_headless_service, build_serv
 from whisper_server.configuration.reading import parse_settings
 from whisper_server.configuration.settings import Settings as ServerSettings
 from whisper_server.operations.metrics import Metrics
+from whisper_server.rpc.connections import longest_connection_seconds
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -211,12 +212,15 @@ def server_settings(pod: dict[str, Any]) -> ServerSettings:
     return parse_settings(container["args"], {})
 
 
+@pytest.mark.parametrize("options", [{}, {"maxConnectionAgeSeconds": 0}, {"maxConnectionAgeSeconds": 3_600}])
 @pytest.mark.parametrize("seconds", [0, 30, 86_400])
-def test_a_server_has_ended_by_itself_before_kubelet_ends_it(seconds: int) -> None:
-    pod = server_pod(rollout={"drainSeconds": seconds})
+def test_a_server_has_ended_by_itself_before_kubelet_ends_it(seconds: int, options: dict[str, int]) -> None:
+    pod = server_pod(rollout={"drainSeconds": seconds}, options=options)
     settings = server_settings(pod)
     assert settings.grace_seconds == seconds
-    assert settings.drain_delay_seconds + settings.grace_seconds < pod["terminationGracePeriodSeconds"]
+    departures = longest_connection_seconds(settings.max_connection_age_seconds)
+    longest = settings.drain_delay_seconds + departures + settings.grace_seconds
+    assert longest + 20 < pod["terminationGracePeriodSeconds"]
 
 
 @pytest.mark.parametrize("deadline", [60, 1200, 86_400])

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from riva.client.proto import riva_asr_pb2
 
 from tests.unit.server.conftest import Serve, Served, recognize_request
+from tests.unit.server.waiting import until
 from whisper_server.operations.logs import RequestIdFilter
 
 TOKEN = (("authorization", "Bearer secret-of-ada"),)
@@ -72,7 +73,9 @@ async def test_health_needs_no_token(guarded: Served) -> None:
 async def test_a_refused_call_is_counted_under_its_method(guarded: Served) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await recognize(guarded, ())
-    assert guarded.metric("whisper_server_requests_total", method="Recognize", code="UNAUTHENTICATED") == 1
+    await until(
+        lambda: guarded.metric("whisper_server_requests_total", method="Recognize", code="UNAUTHENTICATED") == 1
+    )
 
 
 async def test_a_method_that_does_not_exist_makes_no_metric(guarded: Served) -> None:

@@ -126,7 +126,7 @@ async def test_a_signal_while_loading_ends_it_at_once(artifact: Artifact, caplog
 
 
 async def test_a_signal_drains_and_calls_in_flight_finish(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
-    life = Life(artifact, caplog, drain_delay_seconds=5)
+    life = Life(artifact, caplog, drain_delay_seconds=5, max_connection_age_seconds=0)
     life.loaded.set()
     async with await life.channel() as channel:
         stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
@@ -145,7 +145,36 @@ async def test_a_signal_drains_and_calls_in_flight_finish(artifact: Artifact, ca
         life.engine.gate.set()
         assert (await in_flight).results
         assert (await late).results, "new calls are taken until endpoints have changed"
-        await life.task
+    await life.task
+
+
+async def test_it_does_not_end_before_its_clients_have_left(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=1, max_connection_age_seconds=3600)
+    life.loaded.set()
+    async with await life.channel() as channel:
+        stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
+        await stub.Recognize(recognize_request())
+        life.terminate()
+        await until(lambda: "ending" in caplog.text)
+        # Longer than the delay and than any look at the connections.
+        await asyncio.sleep(2)
+        assert (await stub.Recognize(recognize_request())).results
+    await asyncio.wait_for(life.task, 20)
+
+
+async def test_it_waits_no_longer_for_its_clients_than_until_all_have_been_asked_to_leave(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(artifact, caplog, drain_delay_seconds=1, max_connection_age_seconds=1, grace_seconds=0)
+    life.loaded.set()
+    port = await life.port("grpc_port", "ready")
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    life.terminate()
+    await asyncio.wait_for(life.task, 20)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_requests_over_http_are_taken_and_finished_like_calls(
