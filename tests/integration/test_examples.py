@@ -11,7 +11,13 @@ from tests.support.whispermodels import install_crd, read_crd
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-SNIPPETS = {heading: text for heading, section in sections("sources.md").items() for text in fenced(section, "yaml")}
+SNIPPETS = {
+    f"{page}: {heading}": text
+    for page in ("sources.md", "claims.md", "scaling.md")
+    for heading, section in sections(page).items()
+    for text in ["---\n".join(fenced(section, "yaml"))]
+    if text
+}
 STRICTLY = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
 
 
@@ -28,9 +34,7 @@ def test_an_example_is_taken_without_a_warning(control_plane_with_crd: ControlPl
 
 
 @pytest.mark.parametrize("heading", SNIPPETS)
-def test_a_snippet_of_the_sources_page_is_taken_without_a_warning(
-    control_plane_with_crd: ControlPlane, heading: str
-) -> None:
+def test_a_pages_snippets_are_taken_without_a_warning(control_plane_with_crd: ControlPlane, heading: str) -> None:
     said = control_plane_with_crd.kubectl("apply", "--filename=-", *STRICTLY, stdin=SNIPPETS[heading])
     assert "whispermodel.stt.whisper-operator.io/" in said
 

@@ -35,6 +35,9 @@ def test_the_autoscaler_scales_the_model_and_the_servers_follow(world: World) ->
         "name": "m",
     }
     world.serve(replicas=2)
+    # What the operator tells of, once it has lasted: nothing here offers metrics.
+    without = ("False", "FailedGetContainerResourceMetric")
+    world.until("it has no metrics", lambda: autoscaler_says(world, "ScalingActive") == without)
 
 
 def test_who_leaves_replicas_out_leaves_them_to_the_autoscaler(world: World) -> None:

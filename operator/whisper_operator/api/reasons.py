@@ -31,6 +31,7 @@ class Reason(StrEnum):
     SERVERS_READY = "ServersReady"
     SERVERS_UNAVAILABLE = "ServersUnavailable"
     SCALED_TO_ZERO = "ScaledToZero"
+    AUTOSCALER_INACTIVE = "AutoscalerInactive"
     PINNED = "Pinned"
     PAUSED = "Paused"
     DELETING = "Deleting"
@@ -136,6 +137,13 @@ _OWN: dict[str, Explanation] = {
     ),
     Reason.SCALED_TO_ZERO: Explanation(
         "spec.server.replicas is 0.", "No servers are wanted: spec.server.replicas is 0."
+    ),
+    Reason.AUTOSCALER_INACTIVE: Explanation(
+        "The model is ready, and its autoscaler has had no metrics for five minutes: the number of servers stays as it "
+        "is. Of Degraded.",
+        "The autoscaler does not scale.",
+        "See that the cluster's metrics server runs or, for a metric of the servers, an adapter that offers it.",
+        degraded=True,
     ),
     Reason.PINNED: Explanation(
         "spec.pin names an artifact that is kept: it is served whatever the source holds, and nothing is pulled.",

@@ -10,6 +10,7 @@ pulling       what is to be done about the artifact: the next attempt, waiting, 
 refreshing    whether the source has moved, and when to ask it again
 rollout       which artifact the servers get, and which ones have served
 serving       what the servers are up to
+autoscaling   whether the autoscaler can do its work
 retention     what may be removed while a model lives on
 tenants       who else is on a claim, and what they need there
 claim_work    what is at work on a claim: pulls, or one Job that removes artifacts

@@ -30,6 +30,7 @@ class Situation:
         refusal: why an object that we want cannot be made; None when all went well.
         rejection: that what the spec asks for was rejected; None when it was not.
         refreshing: what is known of the source since then.
+        scaling: why the autoscaler does not scale; None when it does.
         waits: whether the operator has changed and the servers, as it wants them now, wait for their turn.
     """
 
@@ -38,6 +39,7 @@ class Situation:
     refusal: Finding | None = None
     rejection: Rejection | None = None
     refreshing: Refreshing = NOT_CHECKED
+    scaling: Finding | None = None
     waits: bool = False
 
     @property
@@ -57,7 +59,7 @@ class Situation:
         servers = self.serving.finding if self.serving is not None else None
         rejected = self.rejection.finding if self.rejection is not None else None
         asked = self.refreshing.lasting_failure
-        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, rejected, servers, asked)
+        findings = (self.refusal, self.pulling.finding, self.pulling.earlier, rejected, servers, asked, self.scaling)
         return next((finding for finding in findings if finding is not None and finding.degraded), None)
 
     @property

@@ -28,6 +28,7 @@ class Observed:
         pods: of Jobs and Deployment.
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
         server_events: of a server's pod while kubelet prepares it.
+        autoscaler: its HorizontalPodAutoscaler.
         peers: the other WhisperModels on the same claim, read only when a pull may have to be started.
         tenants: those that are on the same claim, read only then and where others are known to be on it.
     """
@@ -43,6 +44,7 @@ class Observed:
     events: tuple[JSON, ...] = ()
     server_events: tuple[JSON, ...] = ()
     deployment: JSON | None = None
+    autoscaler: JSON | None = None
     peers: tuple[Model, ...] = ()
     tenants: tuple[Tenant, ...] = ()
 
@@ -92,6 +94,7 @@ def observe(mirror: Mirror, client: KubeClient, model: Model) -> Observed:
         checks=tuple(job for job in own_jobs if jobs.component(job) == names.COMPONENT_REFRESH),
         pods=tuple(mirror.children(kinds.POD, model.key)),
         deployment=mirror.child(kinds.DEPLOYMENT, namespace, names.deployment(model.name)),
+        autoscaler=mirror.child(kinds.AUTOSCALER, namespace, names.deployment(model.name)),
     )
     return _look_closer(mirror, client, _with_endings(mirror, seen))
 

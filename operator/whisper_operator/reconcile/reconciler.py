@@ -19,7 +19,7 @@ from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
 from whisper_operator.kube.mirror import Mirror
 from whisper_operator.metrics import Metrics
-from whisper_operator.reconcile import claims, events, mounts, pulling, refreshing, retention, rollout
+from whisper_operator.reconcile import autoscaling, claims, events, mounts, pulling, refreshing, retention, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.conditions import Situation
@@ -119,7 +119,10 @@ class Reconciler:
             decision = pulling.put_off(decision)
         servers = _servers(seen, outcome.deployment)
         waits = outcome.waits is not None
-        situation = Situation(decision, servers, _refusal(outcome.error), given.rejection, known, waits)
+        scaling = autoscaling.decide(seen, now)
+        situation = Situation(
+            decision, servers, _refusal(outcome.error), given.rejection, known, scaling.trouble, waits
+        )
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
         status = build_status(model, situation, given.artifact, target, progress, now)
@@ -132,7 +135,8 @@ class Reconciler:
         if outcome.error is not None:
             raise outcome.error
         self._changes.tidy(seen, kept, now)
-        again = _earliest(_look_again(seen, decision), known.look_again, kept.look_again, outcome.waits)
+        due = (_look_again(seen, decision), known.look_again, kept.look_again, scaling.look_again, outcome.waits)
+        again = _earliest(*due)
         return Visit(exists=True, look_again=again)
 
     def _let_go(self, body: JSON) -> Visit:

@@ -128,6 +128,12 @@ def test_a_source_that_cannot_be_asked_for_long_needs_a_person_and_the_model_is_
     assert found["Ready"][0] is True
 
 
+def test_an_autoscaler_that_does_not_scale_needs_a_person_and_the_model_is_ready_all_the_same() -> None:
+    found = conditions(Situation(DONE, UP, scaling=Finding("AutoscalerInactive")))
+    assert found.pop("Degraded") == (True, Finding("AutoscalerInactive"))
+    assert found == {kind: said for kind, said in conditions(Situation(DONE, UP)).items() if kind != "Degraded"}
+
+
 def test_what_is_not_known_is_unknown() -> None:
     written = status_of(Situation(DONE, UP)).condition("UpToDate")
     assert written is not None
