@@ -33,10 +33,10 @@ def test_the_quick_start_leads_to_a_model_that_serves_scales_and_goes(world: Wor
     for scale in commands(QUICK_START["What next"], "kubectl"):
         world.kubectl(*scale)
         number = int(scale[-1].removeprefix("--replicas="))
-        wanted = f"{number}/{number}"
         if number:
             world.serve("whisper-tiny", replicas=number)
-        world.until(f"{wanted} serve", lambda wanted=wanted: world.status("whisper-tiny")["ready"] == wanted)
+        else:
+            world.until_condition("Ready", "True", "ScaledToZero", "whisper-tiny")
     delete, delete_definition = commands(QUICK_START["Clearing up"], "kubectl")
     world.kubectl(*delete)
     assert not world.exists("whispermodel", "whisper-tiny")

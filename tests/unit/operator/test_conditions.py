@@ -129,7 +129,7 @@ def test_a_source_that_cannot_be_asked_for_long_needs_a_person_and_the_model_is_
 
 
 def test_an_autoscaler_that_does_not_scale_needs_a_person_and_the_model_is_ready_all_the_same() -> None:
-    found = conditions(Situation(DONE, UP, scaling=Finding("AutoscalerInactive")))
+    found = dict(conditions(Situation(DONE, UP, scaling=Finding("AutoscalerInactive"))))
     assert found.pop("Degraded") == (True, Finding("AutoscalerInactive"))
     assert found == {kind: said for kind, said in conditions(Situation(DONE, UP)).items() if kind != "Degraded"}
 
