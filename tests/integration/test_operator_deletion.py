@@ -287,6 +287,21 @@ def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world:
     assert notes(world, "ArtifactsRemoved") == [told]
 
 
+def test_when_that_fails_it_is_told_and_stays_to_be_removed(world: World) -> None:
+    spec: JSON = {"cache": {"keepRevisions": 1}}
+    before = world.bring_up(**spec)
+    world.apply(sha256="0" * 64, **spec)
+    world.publish(world.until_job(instead_of=before), OTHER_DIGEST)
+    world.serve(digest=OTHER_DIGEST)
+    world.fail_gc(until_gc(world), 73)
+    world.until("it is told", lambda: "removal" in world.status())
+    world.until("the Job is gone", lambda: not world.select("job", "app.kubernetes.io/component=gc"))
+    assert (world.status()["unneeded"], world.status()["removal"]["failures"]) == ([DIGEST], 1)
+    assert world.condition("Ready")["status"] == "True"
+    (left,) = notes(world, "ArtifactsLeft")
+    assert left.endswith("Another try follows in 10 min.")
+
+
 def test_what_another_model_uses_is_not_removed_when_it_is_no_longer_kept(shared: World) -> None:
     spec: JSON = {"cache": {"claimName": "shared", "keepRevisions": 1}}
     shared.bring_up("other", **spec)

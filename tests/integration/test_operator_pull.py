@@ -126,6 +126,20 @@ def test_a_claim_of_one_pod_is_of_no_use(world: World) -> None:
     assert "The claim mine is ReadWriteOncePod" in degraded["message"]
 
 
+def test_with_a_claim_of_one_node_a_pull_goes_where_servers_of_another_model_are(world: World) -> None:
+    world.make_claim("shared", "ReadWriteOnce")
+    world.apply("other", cache={"claimName": "shared"})
+    world.publish(world.until_job(name="other"))
+    world.until("the other one has a server", lambda: bool(world.server_pods("other")))
+    world.place(world.server_pods("other")[0], "node-1")
+    world.serve("other")
+    world.apply(cache={"claimName": "shared"})
+    affinity = world.until_job()["spec"]["affinity"]["podAffinity"]
+    (near,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
+    (whose,) = near["labelSelector"]["matchExpressions"]
+    assert (near["topologyKey"], whose["values"]) == ("kubernetes.io/hostname", ["other"])
+
+
 def test_of_two_models_that_pull_the_same_the_second_waits(world: World) -> None:
     world.make_claim("shared")
     world.apply("a", **SHARED)

@@ -196,6 +196,12 @@ class World:
     def set_status(self, pod: JSON, **status: Any) -> None:
         self._pods.patch_namespaced_pod_status(pod["metadata"]["name"], self.namespace, {"status": status})
 
+    def place(self, pod: JSON, node: str) -> None:
+        """Bind the pod to a node."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": target}
+        self._send("POST", kinds.POD.path(self.namespace, pod["metadata"]["name"], "binding"), binding)
+
     def fail_pull(self, pod: JSON, exit_code: int, message: TerminationMessage | None = None) -> None:
         """Let the pod's first step end with this exit code."""
         ended = _terminated(exit_code, message.encode().decode() if message else "")

@@ -163,6 +163,20 @@ class Refresh(_Part, frozen=True):
     retry: str | None = None
 
 
+class FailedRemoval(_Part, frozen=True):
+    """That artifacts which are no longer needed could not be removed.
+
+    Attributes:
+        failures: how often in a row, at least 1.
+        failed_time: when the last time, RFC 3339.
+        message: why, the last time.
+    """
+
+    failures: int
+    failed_time: str
+    message: str = ""
+
+
 class Status(_Part, frozen=True):
     """All of the status that the operator writes.
 
@@ -173,6 +187,7 @@ class Status(_Part, frozen=True):
         revisions: what has served, the last one first.
         refresh: what came of asking the source anew.
         unneeded: digests that stood here, and whose artifacts are still to be removed.
+        removal: why they have not been, if that has failed.
     """
 
     observed_generation: int = 0
@@ -189,6 +204,7 @@ class Status(_Part, frozen=True):
     revisions: tuple[Artifact, ...] = ()
     refresh: Refresh | None = None
     unneeded: tuple[str, ...] = ()
+    removal: FailedRemoval | None = None
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of that type."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from whisper_contract.digest import parse_digest
@@ -47,8 +47,10 @@ class Removal:
         return len(self.keep) + len(self.unneeded) > MAX_KEPT
 
 
-def build_gc_job(model: Model, settings: Settings, removal: Removal, where: PullPlacement, beside: list[str]) -> JSON:
-    """Return the Job; `beside` are the models whose servers use the claim, for one that only one node can mount.
+def build_gc_job(
+    model: Model, settings: Settings, removal: Removal, where: PullPlacement, beside: Sequence[str]
+) -> JSON:
+    """Return the Job; `where` and `beside` are as `placement` has them.
 
     The Job of a model that is being deleted has no owner: in a foreground deletion, Kubernetes would delete it at once.
     """
@@ -74,7 +76,7 @@ def gc_job_name(model: Model, removal: Removal) -> str:
     return names.gc_job(model.name, hashed)
 
 
-def _pod(model: Model, settings: Settings, removal: Removal, where: PullPlacement, beside: list[str]) -> JSON:
+def _pod(model: Model, settings: Settings, removal: Removal, where: PullPlacement, beside: Sequence[str]) -> JSON:
     container = loader_pods.container(model, settings, GC, _arguments(removal), _RESOURCES)
     container["volumeMounts"].insert(0, pods.store_mount(read_only=False))
     return {

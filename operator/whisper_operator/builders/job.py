@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api import names
@@ -27,8 +28,11 @@ _POD_HASH_LENGTH = 16
 _DEADLINE_MARGIN_SECONDS = 60
 
 
-def build_job(model: Model, settings: Settings, attempt: int, where: PullPlacement) -> JSON:
-    """Return the Job of one attempt, from 1. It is created and never changed: a Job's template is immutable."""
+def build_job(model: Model, settings: Settings, attempt: int, where: PullPlacement, beside: Sequence[str] = ()) -> JSON:
+    """Return the Job of one attempt, from 1. It is created and never changed: a Job's template is immutable.
+
+    `where` and `beside` are as `placement` has them.
+    """
     marks = {
         **loader_pods.mounts_claim(model),
         names.LABEL_INPUTS: model.inputs,
@@ -39,24 +43,24 @@ def build_job(model: Model, settings: Settings, attempt: int, where: PullPlaceme
         names.pull_job(model.name, model.inputs, attempt),
         names.COMPONENT_PULL,
         marks,
-        _pod(model, settings, where),
+        _pod(model, settings, where, beside),
         backoffLimit=_BACKOFF_LIMIT,
         activeDeadlineSeconds=model.spec.pull.timeout_seconds + _DEADLINE_MARGIN_SECONDS,
     )
     job["metadata"]["annotations"] = {
         names.ANNOTATION_RETRY: model.retry,
-        names.ANNOTATION_POD: pod_hash(model, settings, where),
+        names.ANNOTATION_POD: pod_hash(model, settings, where, beside),
     }
     return job
 
 
-def pod_hash(model: Model, settings: Settings, where: PullPlacement) -> str:
+def pod_hash(model: Model, settings: Settings, where: PullPlacement, beside: Sequence[str] = ()) -> str:
     """Return a hash of the pod that a Job built now would make: it changes with images, resources and placement too."""
-    text = json.dumps(_pod(model, settings, where), sort_keys=True)
+    text = json.dumps(_pod(model, settings, where, beside), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_POD_HASH_LENGTH]
 
 
-def _pod(model: Model, settings: Settings, where: PullPlacement) -> JSON:
+def _pod(model: Model, settings: Settings, where: PullPlacement, beside: Sequence[str]) -> JSON:
     first, second, last = (_container(model, settings, step) for step in STEPS)
     volumes = [pods.store_volume(model), pods.temporary_volume("1Gi"), *source_access.source_volumes(model)]
     return {
@@ -64,7 +68,7 @@ def _pod(model: Model, settings: Settings, where: PullPlacement) -> JSON:
         "containers": [last],
         "volumes": volumes,
         **loader_pods.pod_frame(model, settings),
-        **placement(model, where),
+        **placement(model, where, beside),
     }
 
 

@@ -26,7 +26,7 @@ class PullPlacement(Enum):
 
 
 def placement(model: Model, where: PullPlacement, beside: Sequence[str] = ()) -> JSON:
-    """Return the fields of the pod's spec that place it; `beside` are other models whose servers are on the one node.
+    """Return the fields of the pod's spec that place it; `beside` are the models whose servers are on the one node.
 
     A claim of one node forces pull and servers together: the pull goes where servers may run, without asking for a
     GPU, and to the node of those that run. Otherwise the pull rather stays off nodes with GPUs, unless

@@ -101,8 +101,8 @@ class Changes:
         for job in retention.delete:
             self._delete_job(seen.model, job)
         if retention.removal is not None:
-            where = claims.pull_placement(seen)
-            job = build_gc_job(seen.model, self._settings, retention.removal, where, [])
+            where, beside = claims.pull_placement(seen), claims.beside(seen)
+            job = build_gc_job(seen.model, self._settings, retention.removal, where, beside)
             if self._work.start(job, seen.model.claim, now, unless=(names.COMPONENT_PULL, names.COMPONENT_GC)):
                 _log.info("started to remove artifacts", extra={"model": str(seen.model.key), "job": name(job)})
 
@@ -148,7 +148,8 @@ class Changes:
 
     def _start_pull(self, seen: Observed, decision: Pulling, now: datetime) -> bool:
         """Start the pull unless artifacts are being removed from the claim; tell whether it was started."""
-        job = build_job(seen.model, self._settings, decision.attempt or 1, claims.pull_placement(seen))
+        where, beside = claims.pull_placement(seen), claims.beside(seen)
+        job = build_job(seen.model, self._settings, decision.attempt or 1, where, beside)
         started = self._work.start(job, seen.model.claim, now, unless=(names.COMPONENT_GC,))
         if started:
             _log.info("started a pull", extra={"model": str(seen.model.key), "job": name(job)})

@@ -4,9 +4,8 @@ from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.reconcile.objects import JSON, dig, each, is_terminating
-from whisper_operator.reconcile.observation import Observed
+from whisper_operator.reconcile.observation import READ_WRITE_MANY, Observed, is_placed_server
 
-READ_WRITE_MANY = "ReadWriteMany"
 _USABLE = {READ_WRITE_MANY, "ReadWriteOnce"}
 
 
@@ -62,9 +61,15 @@ def is_pending(claim: JSON | None) -> bool:
 
 
 def pull_placement(seen: Observed) -> PullPlacement:
-    """Return where the next pull's pod may run."""
+    """Return where the pod of the next Job that mounts the claim may run."""
     modes = each(seen.claim, "spec", "accessModes") or seen.model.spec.cache.access_modes
     if READ_WRITE_MANY in modes:
         return PullPlacement.ANYWHERE
-    placed = any(dig(pod, "spec", "nodeName") and not is_terminating(pod) for pod in seen.server_pods)
+    placed = any(map(is_placed_server, seen.pods)) or seen.neighbours
     return PullPlacement.WITH_SERVERS if placed else PullPlacement.LIKE_SERVERS
+
+
+def beside(seen: Observed) -> list[str]:
+    """Return the models whose servers have the claim on their node; empty when those are the model's own alone."""
+    own = [seen.model.name] if any(map(is_placed_server, seen.pods)) else []
+    return sorted({*seen.neighbours, *own}) if seen.neighbours else []

@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 
 from whisper_operator.api import names
 from whisper_operator.api.model import InvalidModel, Model, is_deleted, parse_model
+from whisper_operator.api.names import ModelKey
 from whisper_operator.api.status import Artifact, Phase
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.mirror import Mirror
 from whisper_operator.reconcile import jobs, mounts
-from whisper_operator.reconcile.objects import JSON, controller, dig
+from whisper_operator.reconcile.objects import JSON, controller, dig, is_terminating, name
 from whisper_operator.reconcile.tenants import Tenant, tenants
+
+READ_WRITE_MANY = "ReadWriteMany"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Observed:
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
         server_events: of a server's pod while kubelet prepares it.
         autoscaler: its HorizontalPodAutoscaler.
+        neighbours: other WhisperModels whose servers have the claim on their node, where only one node can; read only
+            when a Job may have to be placed.
         peers: the other WhisperModels on the same claim, read only when a pull may have to be started.
         tenants: those that are on the same claim, read only then and where others are known to be on it.
     """
@@ -47,6 +52,7 @@ class Observed:
     autoscaler: JSON | None = None
     peers: tuple[Model, ...] = ()
     tenants: tuple[Tenant, ...] = ()
+    neighbours: tuple[str, ...] = ()
 
     @property
     def pulls(self) -> tuple[JSON, ...]:
@@ -76,6 +82,17 @@ class Observed:
 def is_shared(claim: JSON | None) -> bool:
     """Tell whether a claim that was made for one WhisperModel is, or was, named by another."""
     return dig(claim, "metadata", "annotations", names.ANNOTATION_SHARED) is not None
+
+
+def is_shared_by_nodes(claim: JSON | None) -> bool:
+    """Tell whether pods of several nodes can mount the claim; not so of one that is not there."""
+    return READ_WRITE_MANY in (dig(claim, "spec", "accessModes") or ())
+
+
+def is_placed_server(pod: JSON) -> bool:
+    """Tell whether a pod is a server that has, and keeps, a node."""
+    is_server = dig(pod, "metadata", "labels", names.LABEL_COMPONENT) == names.COMPONENT_SERVER
+    return is_server and bool(dig(pod, "spec", "nodeName")) and not is_terminating(pod)
 
 
 def observe(mirror: Mirror, client: KubeClient, model: Model) -> Observed:
@@ -123,8 +140,10 @@ def _look_closer(mirror: Mirror, client: KubeClient, seen: Observed) -> Observed
     removes = bool(seen.model.status.unneeded) and seen.model.deletes
     if may_start or removes or (seen.model.spec.cache.claim_name is None and is_shared(seen.claim)):
         seen = _with_others(mirror, seen)
+    places = may_start or removes or running is not None
     return replace(
         seen,
+        neighbours=_neighbours(mirror, seen) if places and not is_shared_by_nodes(seen.claim) else (),
         published=_published(client, seen.model) if removes else frozenset(),
         events=_pull_events(client, running, seen.job_pods(running)) if running is not None else (),
         server_events=_warnings(client, mounts.waiting_pod(seen.server_pods)),
@@ -156,6 +175,13 @@ def _events(client: KubeClient, about: JSON, which: str) -> tuple[JSON, ...]:
     metadata = about["metadata"]
     fields = f"involvedObject.uid={metadata['uid']},{which}"
     return tuple(client.list(kinds.EVENT, metadata["namespace"], fields=fields))
+
+
+def _neighbours(mirror: Mirror, seen: Observed) -> tuple[str, ...]:
+    model = seen.model
+    found = (ModelKey(model.namespace, name(body)) for body in mirror.models_on(model.namespace, model.claim))
+    others = (key for key in found if key != model.key)
+    return tuple(key.name for key in others if any(map(is_placed_server, mirror.children(kinds.POD, key))))
 
 
 def _with_others(mirror: Mirror, seen: Observed) -> Observed:

@@ -209,7 +209,7 @@ def _asked(seen: Observed, job: JSON) -> bool:
 
 def _outdated(seen: Observed, job: JSON, settings: Settings) -> bool:
     """Tell whether a Job started now would make another pod: settings, resources or placement have changed since."""
-    return jobs.pod_hash(job) != pod_hash(seen.model, settings, claims.pull_placement(seen))
+    return jobs.pod_hash(job) != pod_hash(seen.model, settings, claims.pull_placement(seen), claims.beside(seen))
 
 
 def _with_retry(finding: Finding, number: int) -> Finding:

@@ -126,8 +126,8 @@ class Reconciler:
         target = build_target(model, situation, tried=outcome.applied)
         progress = self._progress.read(model.key, decision.step, now)
         status = build_status(model, situation, given.artifact, target, progress, now)
-        kept = retention.decide(seen)
-        status = replace(status, unneeded=retention.unneeded(model, status, kept.done))
+        kept = retention.decide(seen, now)
+        status = replace(status, unneeded=retention.unneeded(model, status, kept.done), removal=kept.failed)
         self._write_status(model, body, status)
         for note in kept.notes:
             self._write_event(model, note)

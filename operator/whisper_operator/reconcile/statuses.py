@@ -137,4 +137,5 @@ def _halted_status(model: Model | InvalidModel, finding: Finding, now: datetime,
         revisions=before.revisions,
         refresh=before.refresh,
         unneeded=before.unneeded,
+        removal=before.removal,
     )

@@ -1,13 +1,17 @@
 """What is removed while a model lives on: what its status named and names no more, and nobody else needs."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import msgspec
+import pytest
+
 from tests.support.objects import SETTINGS
-from tests.unit.operator.things import DIGEST, JSON, ago, complete, ended, failed, model, pod, says, server_pod
+from tests.unit.operator.things import DIGEST, JSON, NOW, ago, complete, ended, failed, model, pod, says, server_pod
 from whisper_contract.termination import TerminationMessage
 from whisper_operator.api.model import Model
-from whisper_operator.api.status import Artifact, Status
+from whisper_operator.api.status import Artifact, FailedRemoval, Status
 from whisper_operator.builders.gc_job import MAX_KEPT, Removal, build_gc_job
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.reconcile import retention
@@ -36,7 +40,7 @@ def job(of: Model, *conditions: JSON) -> JSON:
 
 
 def decided(of: Model, **seen: Any) -> Retention:
-    return retention.decide(Observed(of, **seen))
+    return retention.decide(Observed(of, **seen), NOW)
 
 
 def test_what_the_status_names_no_more_is_to_be_removed() -> None:
@@ -100,14 +104,56 @@ def test_when_it_is_done_that_is_told() -> None:
     )
 
 
-def test_when_it_fails_that_is_told_and_it_is_given_up() -> None:
+def failed_before(failures: int, minutes_ago: float) -> Model:
+    """A model whose last Job that removes an artifact has failed so long ago."""
+    of = serving(OLD)
+    record = FailedRemoval(failures=failures, failed_time=ago(minutes_ago), message="why")
+    return replace(of, status=msgspec.structs.replace(of.status, removal=record))
+
+
+def test_when_it_fails_that_is_told_and_tried_again_later() -> None:
     of = serving(OLD)
     why = says("ClaimNotWritable", "gc", "may not write to /models")
     broken = pod("gc", containerStatuses=[ended("gc", 73, why)])
     found = decided(of, removals=(job(of, failed()),), pods=(broken,))
-    assert found.done == {OLD}
+    assert found.done == frozenset()
+    assert found.delete == (job(of, failed()),)
     assert found.notes[0][:2] == ("Warning", "ArtifactsLeft")
     assert "may not write to /models" in found.notes[0].text
+    assert found.notes[0].text.endswith("Another try follows in 10 min.")
+    assert found.failed is not None
+    assert (found.failed.failures, found.failed.failed_time) == (1, ago(0))
+
+
+def test_a_job_that_has_failed_is_told_once() -> None:
+    of = failed_before(1, minutes_ago=0)
+    found = decided(of, removals=(job(of, failed(minutes_ago=1)),))
+    assert (found.notes, found.failed) == ((), of.status.removal)
+    assert found.delete
+
+
+@pytest.mark.parametrize(("failures", "minutes"), [(1, 10), (2, 20), (3, 40), (6, 320), (7, 360), (100, 360)])
+def test_the_wait_doubles_up_to_six_hours(failures: int, minutes: int) -> None:
+    early = decided(failed_before(failures, minutes_ago=minutes - 1))
+    assert (early.removal, early.look_again) == (None, timedelta(minutes=1))
+    due = decided(failed_before(failures, minutes_ago=minutes))
+    assert due.removal is not None
+    assert due.failed is not None
+
+
+def test_a_job_that_fails_again_waits_longer_and_one_that_succeeds_forgives() -> None:
+    of = failed_before(1, minutes_ago=10)
+    again = decided(of, removals=(job(of, failed()),))
+    assert again.failed is not None
+    assert again.failed.failures == 2
+    done = decided(of, removals=(job(of, complete()),))
+    assert (done.done, done.failed) == (frozenset({OLD}), None)
+
+
+def test_what_is_needed_again_is_no_failure_any_more() -> None:
+    of = failed_before(1, minutes_ago=1)
+    nothing = replace(of, status=msgspec.structs.replace(of.status, unneeded=()))
+    assert decided(nothing) == Retention()
 
 
 def test_a_job_of_before_goes_when_it_has_ended() -> None:

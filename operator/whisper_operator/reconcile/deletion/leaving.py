@@ -20,6 +20,7 @@ from whisper_operator.reconcile import claims, jobs, pods
 from whisper_operator.reconcile.claim_work import at_work, is_finished
 from whisper_operator.reconcile.events import Note
 from whisper_operator.reconcile.objects import JSON, controller, dig, is_terminating, name, time_of
+from whisper_operator.reconcile.observation import is_placed_server, is_shared_by_nodes
 from whisper_operator.reconcile.tenants import Tenant, digests_of, needed_by, tenants
 
 #: What Kubernetes sets where a person deletes with --cascade=orphan: the servers are to stay, and so is their model.
@@ -80,15 +81,14 @@ class Leaving:
     @property
     def placement(self) -> PullPlacement:
         """Where it may run."""
-        if _is_shared_by_nodes(self.claim):
+        if is_shared_by_nodes(self.claim):
             return PullPlacement.ANYWHERE
         return PullPlacement.WITH_SERVERS if self.beside else PullPlacement.LIKE_SERVERS
 
     @property
     def beside(self) -> list[str]:
         """The models whose servers hold the claim on their node."""
-        held = [pod for pod in self.servers if dig(pod, "spec", "nodeName") and not is_terminating(pod)]
-        return sorted({_model_of(pod) for pod in held} - {self.model.name})
+        return sorted({_model_of(pod) for pod in filter(is_placed_server, self.servers)} - {self.model.name})
 
     def is_own(self, body: JSON) -> bool:
         """Tell whether a Job or pod was made for the model."""
@@ -98,10 +98,6 @@ class Leaving:
         """What their pulls have published a moment ago, and is in no status yet."""
         found = (jobs.published([pod]) for pod in self.pods if not self.is_own(pod))
         return frozenset(artifact.digest for artifact in found if artifact is not None and artifact.digest is not None)
-
-
-def _is_shared_by_nodes(claim: JSON | None) -> bool:
-    return claims.READ_WRITE_MANY in (dig(claim, "spec", "accessModes") or ())
 
 
 def _model_of(body: JSON) -> str:
@@ -154,7 +150,7 @@ def observe_leaving(client: KubeClient, body: JSON) -> Leaving:
 
 
 def _servers(client: KubeClient, model: Model, claim: JSON | None, others: Sequence[Tenant]) -> list[JSON]:
-    beside = [] if _is_shared_by_nodes(claim) else [tenant.name for tenant in others]
+    beside = [] if is_shared_by_nodes(claim) else [tenant.name for tenant in others]
     whose = [model.name, *beside]
     labels = f"{names.LABEL_COMPONENT}={names.COMPONENT_SERVER},{names.LABEL_MODEL} in ({','.join(whose)})"
     return client.list(kinds.POD, model.namespace, labels=labels)
