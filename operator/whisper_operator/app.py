@@ -223,7 +223,7 @@ class Operator:
         """List everything now and then, and soon after a watch has begun: deletions before that are in no event."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._listed.wait(), _resync())
+                await asyncio.wait_for(self._listed.wait(), resync_seconds())
             await asyncio.sleep(_RELIST_SECONDS)
             self._listed.clear()
             if not await self._relist():
@@ -284,8 +284,9 @@ class Operator:
                 _log.exception("visit again in %.1f s", queue.failed(key), extra={"model": str(key)})
             else:
                 asked = visit.look_again.total_seconds() if visit.look_again is not None else RESYNC_SECONDS
-                queue.done(key, min(asked, _resync()) if visit.exists else None)
+                queue.done(key, min(asked, resync_seconds()) if visit.exists else None)
 
 
-def _resync() -> float:
+def resync_seconds() -> float:
+    """Return when a model that nothing happens to is visited again, or all is listed: spread, so not all at once."""
     return RESYNC_SECONDS * random.uniform(2 / 3, 4 / 3)  # noqa: S311 - spreads the load, keeps no secret

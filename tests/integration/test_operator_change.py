@@ -213,8 +213,31 @@ def test_a_model_inside_the_servers_image_is_served_without_a_claim_or_a_pull(wo
     status = world.status()
     assert (status["sourceURI"], status["artifact"]) == ("file:///model", {"path": "/model"})
     assert world.until_condition("ArtifactReady", "True", "Published")
-    assert not world.jobs()
+    assert world.until_condition("UpToDate", "True", "SourceFixed")
+    world.kubectl("scale", "wm", "m", "--replicas=0")
+    world.until_condition("Ready", "True", "ScaledToZero")
+    world.apply(**BAKED | {"server": {"image": "whisper-server-mine:2", **QUICK}})
+    world.kubectl("scale", "wm", "m", "--replicas=1")
+    world.until("it has the other image", lambda: "whisper-server-mine:2" in str(world.server_pods()))
+    world.serve()
+    assert not world.select("job")
     assert not world.select("pvc")
+    world.kubectl("delete", "wm", "m", "--timeout=60s")
+    kinds = ("deployment", "service", "pod")
+    world.until("nothing is left of it", lambda: not [one for kind in kinds for one in world.select(kind)])
+
+
+def test_from_a_volume_to_an_image_and_back_the_artifact_is_still_there(world: World) -> None:
+    world.bring_up(server=QUICK)
+    world.apply(**BAKED)
+    world.until("the image is rolled out", lambda: served(world) == "/model")
+    world.serve()
+    assert [one.get("digest", one["path"]) for one in world.status()["revisions"]] == ["/model", DIGEST]
+    world.apply(server=QUICK)
+    world.publish(world.until_job())  # it finds what it pulled before
+    world.until("the volume is back", lambda: served(world) == DIGEST)
+    world.serve(digest=DIGEST)
+    world.until("of an image there is nothing to remove", lambda: "unneeded" not in world.status())
 
 
 def test_an_image_that_holds_no_model_is_told(world: World) -> None:

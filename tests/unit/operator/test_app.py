@@ -10,7 +10,7 @@ import pytest
 from tests.support.objects import SETTINGS
 from whisper_contract.progress import Progress
 from whisper_operator.api.names import ModelKey
-from whisper_operator.app import STALLED_SECONDS, Operator
+from whisper_operator.app import RESYNC_SECONDS, STALLED_SECONDS, Operator, resync_seconds
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.store import Store
@@ -59,6 +59,12 @@ async def test_liveness_fails_when_the_event_loop_hangs() -> None:
 
 def test_before_it_has_started_it_is_alive() -> None:
     assert operator().trouble() is None
+
+
+def test_models_that_were_visited_together_are_not_all_visited_again_together() -> None:
+    delays = {resync_seconds() for _ in range(100)}
+    assert len(delays) == 100
+    assert all(2 / 3 <= delay / RESYNC_SECONDS <= 4 / 3 for delay in delays)
 
 
 @pytest.mark.parametrize("kind", kinds.CHILDREN, ids=lambda kind: kind.plural)
