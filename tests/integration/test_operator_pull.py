@@ -3,8 +3,10 @@
 import pytest
 
 from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
+from tests.support.objects import model_of
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
+from whisper_operator.api import names
 
 REFUSED = TerminationMessage(step="pull", reason="Unauthorized", message="The key AKIA… is not known to the server.")
 RETRY = "stt.whisper-operator.io/retry"
@@ -151,6 +153,18 @@ def test_of_two_models_that_pull_the_same_the_second_waits(world: World) -> None
     world.publish(first)
     world.publish(world.until_job(name="b"))
     world.until_condition("ArtifactReady", "True", "Published", "b")
+
+
+def test_somebody_elses_job_of_that_name_is_told_and_left_alone(world: World) -> None:
+    source = {"s3": {"bucket": "models", "key": "m.tar.zst"}}
+    name = names.pull_job("m", model_of({"source": source}).inputs, 1)
+    world.kubectl("create", "job", name, "--image=theirs")
+    world.apply(source=source)
+    degraded = world.until_condition("Degraded", "True", "SpecInvalid")
+    assert f"The Job {name} exists and is not this WhisperModel's" in degraded["message"]
+    assert world.get("job", name)["spec"]["template"]["spec"]["containers"][0]["image"] == "theirs"
+    world.kubectl("delete", "job", name)
+    world.until_job()
 
 
 def test_a_peer_whose_pull_failed_is_not_waited_for(world: World) -> None:

@@ -206,6 +206,18 @@ def test_what_somebody_changes_is_set_right(world: World) -> None:
     world.until("one server is wanted", lambda: world.get("deployment", "m-server")["spec"]["replicas"] == 1)
 
 
+def test_a_rollout_that_somebody_pauses_goes_on(world: World) -> None:
+    world.bring_up()
+    before = world.get("deployment", "m-server")["metadata"]["generation"]
+    world.kubectl("rollout", "pause", "deployment/m-server")
+
+    def goes_on() -> bool:
+        deployment = world.get("deployment", "m-server")
+        return deployment["metadata"]["generation"] > before + 1 and "paused" not in deployment["spec"]
+
+    world.until("it is paused no more", goes_on)
+
+
 def test_a_server_that_cannot_warm_up_says_why(world: World) -> None:
     world.bring_up()
     world.crash(world.server_pods()[0], 1, "WarmUpFailed", "CUDA failed: out of memory")

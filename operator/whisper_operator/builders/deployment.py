@@ -35,6 +35,8 @@ def build_deployment(model: Model, settings: Settings, artifact: Artifact | None
     deployment = new_object(model, "apps/v1", "Deployment", names.deployment(model.name), names.COMPONENT_SERVER)
     deployment["spec"] = {
         "replicas": model.spec.server.replicas,
+        # Said, so that a rollout which somebody else pauses is not stuck without a word: spec.paused is for that.
+        "paused": False,
         "selector": {"matchLabels": names.server_labels(model.name)},
         "strategy": rollout.strategy(model.spec.server.rollout),
         "progressDeadlineSeconds": model.spec.server.rollout.progress_deadline_seconds,

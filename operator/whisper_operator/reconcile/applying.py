@@ -150,13 +150,15 @@ class Changes:
         """Start the pull unless artifacts are being removed from the claim; tell whether it was started."""
         where, beside = claims.pull_placement(seen), claims.beside(seen)
         job = build_job(seen.model, self._settings, decision.attempt or 1, where, beside)
-        started = self._work.start(job, seen.model.claim, now, unless=(names.COMPONENT_GC,))
+        start = partial(self._work.start, job, seen.model.claim, now, unless=(names.COMPONENT_GC,))
+        started = self._own.create(seen.model, job, start)
         if started:
             _log.info("started a pull", extra={"model": str(seen.model.key), "job": name(job)})
         return started
 
     def _start_check(self, model: Model) -> None:
-        self._client.create(build_refresh_job(model, self._settings))
+        job = build_refresh_job(model, self._settings)
+        self._own.create(model, job, partial(self._client.create, job))
 
     def _delete_job(self, model: Model, job: JSON) -> None:
         self._client.delete(kinds.JOB, model.namespace, name(job), job["metadata"]["uid"])

@@ -17,6 +17,7 @@ from whisper_operator.reconcile.objects import JSON, condition, dig, event_time,
 LOST_AFTER = timedelta(minutes=2)
 
 _IF_IT_LASTS = "If that lasts, kubectl describe pvc tells why."
+_IF_SUSPENDED = "It goes on when whoever suspended it lets it (kubectl describe job)."
 _EXIT_CODE = re.compile(r"exit code (\d+)")
 _STEP_REASONS = {CONVERT: Reason.CONVERTING, PUBLISH: Reason.PUBLISHING}
 
@@ -120,6 +121,14 @@ def is_lost(job_pods: Sequence[JSON], now: datetime) -> bool:
     leaving = [time_of(pod["metadata"]["deletionTimestamp"]) for pod in job_pods if is_terminating(pod)]
     told = latest(leaving)
     return told is not None and now - told > LOST_AFTER
+
+
+def suspended(job: JSON) -> Finding | None:
+    """Return that the Job makes no pod until somebody lets it go on, or None: queues such as Kueue's work so."""
+    if condition(job, "Suspended") is None:
+        return None
+    text = f"The Job {job['metadata']['name']} is suspended, by a queue for Jobs or by a person"
+    return Finding(Reason.PULLING, text, advice=_IF_SUSPENDED)
 
 
 def progress(job_pods: Sequence[JSON], events: Sequence[JSON], *, claim_pending: bool) -> Finding:

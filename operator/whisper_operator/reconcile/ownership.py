@@ -1,6 +1,8 @@
 """Whose an object is: what is not ours is never taken over, although applies are forced, nor deleted."""
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from whisper_operator.api import names
 from whisper_operator.api.model import Model
@@ -8,12 +10,16 @@ from whisper_operator.api.names import ModelKey
 from whisper_operator.kube.applied import Applier
 from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import Refused, Unsettled
-from whisper_operator.kube.kinds import Kind, kind_of
+from whisper_operator.kube.kinds import JOB, Kind, kind_of
 from whisper_operator.kube.mirror import Mirror
 from whisper_operator.reconcile import claims
 from whisper_operator.reconcile.objects import JSON, each, name
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_CONFLICT = 409
 
 
 def is_owned(model: Model, live: JSON) -> bool:
@@ -56,6 +62,21 @@ class OwnObjects:
         if live is not None:
             check_ownership(model, wanted["kind"], live)
         return self._applier.apply(model.key, wanted, live)
+
+    def create(self, model: Model, job: JSON, make: Callable[[], T]) -> T:
+        """Return what `make` returns, which creates the Job; tell when somebody else's has its name.
+
+        Raises:
+            KubeError: as `check_ownership`, or a call failed.
+        """
+        try:
+            return make()
+        except Unsettled as error:
+            if error.status == _CONFLICT:
+                named = f"metadata.name={name(job)}"
+                for live in self._client.list(JOB, model.namespace, fields=named):
+                    check_ownership(model, "Job", live)
+            raise
 
     def remove(self, model: Model, kind: Kind, called: str) -> None:
         """See to it that the model has no object of this kind and name.

@@ -322,6 +322,13 @@ def test_a_stuck_job_gives_way_when_the_loader_has_another_image() -> None:
     assert deleted(decision) == [f"{MODEL.inputs[:8]}-1"]
 
 
+def test_a_job_that_a_queue_has_suspended_says_so_and_is_left_alone() -> None:
+    suspended = job(MODEL, 1, {"type": "Suspended", "status": "True"})
+    decision = decide(seen(MODEL, suspended), NOW, SETTINGS)
+    assert (decision.phase, decision.start, decision.delete) == ("Pulling", False, ())
+    assert "is suspended, by a queue for Jobs or by a person. It goes on when" in decision.finding.message
+
+
 def test_a_lost_job_that_was_left_behind_is_deleted_later() -> None:
     """The operator was killed between the two."""
     decision = decide(seen(MODEL, job(MODEL, 1), job(MODEL, 2)), NOW, SETTINGS)
