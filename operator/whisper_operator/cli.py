@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from whisper_operator import app, logs
-from whisper_operator.settings import SettingsError, add_flags, read_settings
+from whisper_operator.local import command as up
+from whisper_operator.settings import Settings, SettingsError, add_flags, read_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -17,14 +17,21 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 after a signal, 1 when the operator cannot go on, 2 for wrong settings."""
-    parser = _parser()
-    chosen = vars(parser.parse_args(arguments))
-    del chosen["command"]
+    parsed = build_parser().parse_args(arguments)
+    if parsed.command == "up":
+        return up.run(parsed)
     try:
-        settings = read_settings(chosen)
+        settings = read_settings({name: value for name, value in vars(parsed).items() if name != "command"})
     except SettingsError as error:
         print(f"whisper-operator: {error}", file=sys.stderr)  # noqa: T201 - said to whoever starts it, before logs are up
         return EXIT_USAGE
+    return _run(settings)
+
+
+def _run(settings: Settings) -> int:
+    # Here and not above: whoever has no cluster installs neither kopf nor the Kubernetes client.
+    from whisper_operator import app, logs  # noqa: PLC0415
+
     logs.set_up(settings)
     try:
         app.run(settings)
@@ -37,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(
         prog="whisper-operator",
         description="Turns WhisperModels into claims, pull Jobs and servers, and says in their status how far that is.",
@@ -53,4 +61,5 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     add_flags(run)
+    up.add_to(commands.add_parser("up", help=up.SUMMARY))
     return parser

@@ -99,7 +99,8 @@ async def serve(settings: Settings, artifact: Artifact, load_engine: LoadEngine 
     profanity = ProfanityFilter.read(settings.profanity_words_file) if settings.profanity_words_file else None
     golden_clip = _read_golden_clip(settings)
     probes = probe_application(lifecycle, metrics)
-    async with _beating(lifecycle), serving_probes(probes, settings.host, settings.probe_port) as probe_port:
+    serving = serving_probes(probes, settings.host, settings.probe_port, share_port=settings.share_ports)
+    async with _beating(lifecycle), serving as probe_port:
         log.info("loading %s; probes on port %d", artifact.path, probe_port, extra={"probe_port": probe_port})
         loading = load_engine(settings, artifact, EngineMetrics(metrics))
         engine = await _unless(signals.first, _prepare_engine(loading, artifact, golden_clip))

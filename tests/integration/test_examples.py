@@ -10,7 +10,7 @@ from tests.support.pages import fenced, sections
 from tests.support.whispermodels import install_crd, read_crd
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("whispermodel-*.yaml"))
 SNIPPETS = {
     f"{page}: {heading}": text
     for page in ("sources.md", "claims.md", "scaling.md")

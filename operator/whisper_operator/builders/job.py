@@ -8,7 +8,7 @@ from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api import names
 from whisper_operator.api.inputs import source_uri
 from whisper_operator.api.model import Model
-from whisper_operator.api.spec import Resources
+from whisper_operator.api.spec import Resources, Spec
 from whisper_operator.builders import loader_pods, pods, source_access
 from whisper_operator.builders.loader_pods import flags
 from whisper_operator.builders.metadata import JSON
@@ -82,13 +82,18 @@ def _container(model: Model, settings: Settings, step: str) -> JSON:
 
 
 def _arguments(model: Model, step: str) -> list[str]:
-    store = ["--store", str(STORE_MOUNT)]
-    quantization = flags(quantization=model.spec.conversion.quantization)
+    access = source_access.source_flags(model, model.spec.pull.timeout_seconds) if step == PULL else []
+    return step_arguments(model.spec, step, source_uri(model.spec.source), str(STORE_MOUNT), access)
+
+
+def step_arguments(spec: Spec, step: str, uri: str, store: str, access: Sequence[str]) -> list[str]:
+    """Return the arguments of one step: the source is at `uri`, `access` says how to reach it."""
+    where = ["--store", store]
+    quantization = flags(quantization=spec.conversion.quantization)
     match step:
         case "pull":
-            access = source_access.source_flags(model, model.spec.pull.timeout_seconds)
-            return [source_uri(model.spec.source), *store, *flags(sha256=model.spec.sha256), *access, *quantization]
+            return [uri, *where, *flags(sha256=spec.sha256), *access, *quantization]
         case "convert":
-            return [*store, *quantization]
+            return [*where, *quantization]
         case _:
-            return store
+            return where

@@ -45,9 +45,9 @@ def termination_grace_seconds(rollout: Rollout, options: Options) -> int:
     return DRAIN_DELAY_SECONDS + departures + rollout.drain_seconds + _KUBELET_MARGIN_SECONDS
 
 
-def drain_flags(rollout: Rollout) -> list[str]:
-    """Return the flags that make a server end before kubelet ends it."""
+def drain_flags(rollout: Rollout, delay_seconds: int) -> list[str]:
+    """Return the flags that make a server end before whatever runs it ends it."""
     return [
-        *("--drain-delay-seconds", str(DRAIN_DELAY_SECONDS)),
+        *("--drain-delay-seconds", str(delay_seconds)),
         *("--grace-seconds", str(rollout.drain_seconds)),
     ]

@@ -1,13 +1,13 @@
 """The command line of the servers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
 
 from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api.model import Model
-from whisper_operator.api.spec import Options, Server
+from whisper_operator.api.spec import Device, Options, Server
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders import pods, rollout
 from whisper_operator.builders.server_files import server_files
@@ -18,12 +18,27 @@ def server_flags(model: Model, artifact: Artifact) -> list[str]:
     server = model.spec.server
     return [
         *("--model", pods.literal(str(PurePosixPath(STORE_MOUNT, artifact.path)))),
-        *("--model-name", ",".join(server.model_names or (model.name,))),
-        *("--device", server.device_in_use.value),
+        *flags_of_spec(
+            model.name,
+            server,
+            device=server.device_in_use,
+            drain_delay_seconds=rollout.DRAIN_DELAY_SECONDS,
+            files=[flag for files in server_files(server) for flag in files.flags],
+        ),
+    ]
+
+
+def flags_of_spec(
+    name: str, server: Server, *, device: Device, drain_delay_seconds: int, files: Sequence[str]
+) -> list[str]:
+    """Return what the spec of the model `name` says of its servers; `files` are the flags that name files."""
+    return [
+        *("--model-name", ",".join(server.model_names or (name,))),
+        *("--device", device.value),
         *(("--compute-type", ",".join(server.compute_type)) if server.compute_type else ()),
-        *rollout.drain_flags(server.rollout),
+        *rollout.drain_flags(server.rollout, drain_delay_seconds),
         *_options(server.options),
-        *(flag for files in server_files(server) for flag in files.flags),
+        *files,
         *_tokens_without_tls(server),
         *_golden_limit(server),
     ]

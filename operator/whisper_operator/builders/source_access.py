@@ -1,11 +1,11 @@
 """How a step reaches the source: its flags, variables, and what it mounts for that."""
 
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from whisper_contract.store import CA_MOUNT, SECRET_MOUNT
 from whisper_operator.api.inputs import volume_mount
 from whisper_operator.api.model import Model
-from whisper_operator.api.spec import Proxy
+from whisper_operator.api.spec import Proxy, Spec
 from whisper_operator.builders import pods
 from whisper_operator.builders.loader_pods import flags
 from whisper_operator.builders.metadata import JSON
@@ -17,13 +17,23 @@ CA_VOLUME = "ca-bundle"
 
 def source_flags(model: Model, timeout_seconds: int) -> list[str]:
     """Return the flags that say how to reach the source, and for how long to try."""
-    source = model.spec.source
     bundle = model.spec.pull.ca_bundle_ref
+    return reach_flags(
+        model.spec,
+        secret=SECRET_MOUNT if model.spec.source.secret_name else None,
+        ca_bundle=CA_MOUNT / bundle.key if bundle else None,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def reach_flags(spec: Spec, *, secret: PurePath | None, ca_bundle: PurePath | None, timeout_seconds: int) -> list[str]:
+    """Return the same where the Secret's folder and the authorities' file are at these places."""
+    source = spec.source
     found = flags(
         endpoint=source.endpoint,
         region=source.s3.region if source.s3 else None,
-        secret_dir=str(SECRET_MOUNT) if source.secret_name else None,
-        ca_bundle=str(CA_MOUNT / bundle.key) if bundle else None,
+        secret_dir=str(secret) if secret else None,
+        ca_bundle=str(ca_bundle) if ca_bundle else None,
         timeout=str(timeout_seconds),
     )
     return found + (["--anonymous"] if source.anonymous else [])
@@ -31,9 +41,13 @@ def source_flags(model: Model, timeout_seconds: int) -> list[str]:
 
 def proxy_variables(proxy: Proxy) -> list[JSON]:
     """Return the variables that name proxies; in capitals and not, since programs read the one or the other."""
+    return [{"name": name, "value": pods.literal(value)} for name, value in proxy_environment(proxy).items()]
+
+
+def proxy_environment(proxy: Proxy) -> dict[str, str]:
+    """Return the same as an environment."""
     values = {"HTTP_PROXY": proxy.http_proxy, "HTTPS_PROXY": proxy.https_proxy, "NO_PROXY": proxy.no_proxy}
-    given = {name: pods.literal(value) for name, value in values.items() if value}
-    return [{"name": case, "value": value} for name, value in given.items() for case in (name, name.lower())]
+    return {case: value for name, value in values.items() if value for case in (name, name.lower())}
 
 
 def source_volumes(model: Model) -> list[JSON]:

@@ -89,6 +89,9 @@ class Settings:
         int, Setting(whole_number(1, 86_400), "time after which an HTTP connection that asks nothing is closed")
     ] = 75
     probe_port: Annotated[int, Setting(port, "port of /health and /metrics; 0: any free one, told in the log")] = 8_001
+    share_ports: Annotated[
+        bool, Setting(yes_or_no, "listen beside another server on the same ports, to take its place when it ends")
+    ] = False
     max_message_bytes: Annotated[
         int, Setting(whole_number(MIB, 2**31 - 1), "bytes of the largest request, its audio included")
     ] = 64 * MIB

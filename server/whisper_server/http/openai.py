@@ -25,7 +25,11 @@ def openai_server(
     patience = Patience.of(settings)
     model = replace(model, names=tuple(dict.fromkeys((*model.names, *settings.http_model_alias))))
     listening = Listening(
-        settings.host, settings.http_port, settings.http_max_connections, settings.http_keepalive_seconds
+        settings.host,
+        settings.http_port,
+        settings.http_max_connections,
+        settings.http_keepalive_seconds,
+        share_port=settings.share_ports,
     )
     authenticate = security.tokens.check if security.tokens else None
     calls = Calls(metrics, patience.write, settings.max_connection_age_seconds, authenticate)

@@ -50,12 +50,14 @@ class Listening:
         port: 0 for any free one.
         max_connections: at a time; one more is closed at once.
         keepalive_seconds: for a connection to send its next request, all of its headers included.
+        share_port: whether another server may listen on the same port.
     """
 
     host: str
     port: int
     max_connections: int
     keepalive_seconds: float
+    share_port: bool = False
 
 
 class HttpServer:
@@ -96,6 +98,7 @@ class HttpServer:
             self._connect,
             self._listening.host or None,
             self._listening.port,
+            reuse_port=self._listening.share_port or None,
             ssl=self._tls,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None,
         )

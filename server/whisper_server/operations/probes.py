@@ -47,9 +47,11 @@ def _answer(lifecycle: Lifecycle, *, good: bool) -> web.Response:
 
 
 @asynccontextmanager
-async def serving_probes(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve `application` and yield the port in use; OSError when it is taken."""
-    listener = _listen(host, port)
+async def serving_probes(
+    application: web.Application, host: str, port: int, *, share_port: bool = False
+) -> AsyncIterator[int]:
+    """Serve `application` and yield the port in use; OSError when it is taken, and not to be shared."""
+    listener = _listen(host, port, share_port=share_port)
     thread = _ProbeThread(application, listener)
     thread.start()
     try:
@@ -59,12 +61,14 @@ async def serving_probes(application: web.Application, host: str, port: int) -> 
         await asyncio.to_thread(thread.join)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, share_port: bool) -> socket.socket:
     try:
         if host in ("", "::") and socket.has_dualstack_ipv6():
-            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=share_port
+            )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family, reuse_port=share_port)
     except OSError as error:
         sentence = f"cannot listen on {host or '*'}:{port} for probes: is another server running there? ({error})"
         raise OSError(sentence) from error

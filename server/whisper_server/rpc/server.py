@@ -107,8 +107,8 @@ class RpcServer:
 
 def _options(settings: Settings) -> list[tuple[str, Any]]:
     options = [
-        # Two servers on one port would share its calls by chance; better the second fails.
-        ("grpc.so_reuseport", 0),
+        # Two servers on one port share its calls by chance; unless that is asked for, better the second fails.
+        ("grpc.so_reuseport", int(settings.share_ports)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         # Beyond the first, gRPC refuses some calls by chance, beyond the second all; one limit is clearer.
         ("grpc.max_metadata_size", settings.max_metadata_bytes),

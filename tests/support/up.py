@@ -1,0 +1,91 @@
+"""`whisper-operator up` as a process, its lines, and what it serves."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from tests.support.models import COMMANDS, FIXTURES
+
+_PATIENCE_SECONDS = 60
+
+
+def free_ports() -> str:
+    """Three ports that are free now, as --ports takes them."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = [str(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ",".join(ports)
+
+
+def write_model(file: Path, path: str = "speech-model", **spec: Any) -> None:
+    """Write a file with one WhisperModel, whose source is a path below the fixtures."""
+    model = {
+        "apiVersion": "stt.whisper-operator.io/v1alpha1",
+        "kind": "WhisperModel",
+        "metadata": {"name": "small"},
+        "spec": {"source": {"volume": {"claimName": "fixtures", "path": path}}, "server": {"device": "cpu"}} | spec,
+    }
+    written = file.with_suffix(".new")
+    written.write_text(yaml.safe_dump(model))
+    written.replace(file)
+
+
+class Up:
+    """A running `up` of model.yaml in a folder; use as a context, which ends it."""
+
+    def __init__(self, folder: Path, *arguments: str, ports: str = "") -> None:
+        self.file = folder / "model.yaml"
+        self.ports = [int(port) for port in (ports or free_ports()).split(",")]
+        self._log = folder / "log"
+        fixed = f"--ports=small={','.join(map(str, self.ports))}"
+        places = [str(self.file), "--data", str(folder / "data"), f"--volume=fixtures={FIXTURES}"]
+        command = [str(COMMANDS / "whisper-operator"), "up", *places, fixed, *arguments]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, cwd=folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(_PATIENCE_SECONDS)
+
+    @property
+    def log(self) -> str:
+        """Everything that it said."""
+        return self._log.read_text()
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Return once it has said `text` that often."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while self.log.count(text) < times:
+            assert self.process.poll() is None, f"it has ended:\n{self.log}"
+            assert time.monotonic() < end, f"it never said {text!r}:\n{self.log}"
+            time.sleep(0.05)
+
+    def get(self, path: str) -> str:
+        """Ask the HTTP API; a connection that comes in the moment in which a listener closes is made anew."""
+        try:
+            return self._get(path)
+        except (ConnectionError, urllib.error.URLError):
+            return self._get(path)
+
+    def _get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[1]}{path}", timeout=_PATIENCE_SECONDS) as answer:
+            return str(answer.read().decode())
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C, and return the exit code."""
+        os.kill(self.process.pid, signal.SIGINT)
+        return self.process.wait(_PATIENCE_SECONDS)

@@ -1,0 +1,137 @@
+"""The file of `whisper-operator up`: refused for the same reasons as by the API server, and in its words."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.crd_rules import NAMES, TWINS, Twins
+from tests.integration.test_crd_rules import messages
+from tests.support import local_schema
+from tests.support.whispermodels import Spec, minimal, model, schema, spec_with
+from whisper_operator.builders.server_files import FileKind
+from whisper_operator.local.content import Content, ContentError, parse_content
+from whisper_operator.local.rules import NAME_RULES, RULES
+
+#: Rules of fields that have no effect on one machine, and of changes of them.
+OF_A_CLUSTER = (
+    "cache.",
+    "claimName names",
+    "a request is",
+    "GPUs are asked",
+    "labels of",
+    "annotations of",
+    "a toleration",
+    "tolerationSeconds",
+    "In, NotIn",
+    "In and NotIn",
+    "Gt and Lt",
+    "minReplicas",
+    "a metric has",
+    "autoscaling by CPU",
+    "a budget has",
+    "minDomains",
+)
+HERE = [twins for twins in TWINS if twins.message in {rule.message for rule in RULES}]
+
+
+def content(*documents: Any) -> Content:
+    return parse_content(yaml.safe_dump_all(documents), "model.yaml")
+
+
+def problems(*documents: Any) -> str:
+    with pytest.raises(ContentError) as refused:
+        content(*documents)
+    return "\n".join(refused.value.problems)
+
+
+@pytest.mark.parametrize("twins", HERE, ids=lambda twins: twins.name)
+def test_a_rule_of_the_resource_lets_pass_and_refuses_the_same_here(twins: Twins) -> None:
+    content(model(twins.accepted))
+    assert twins.message in problems(model(twins.refused))
+
+
+@pytest.mark.parametrize(("message", "accepted", "refused"), NAMES, ids=["length", "first letter", "dots"])
+def test_a_name_is_refused_as_the_api_server_does(message: str, accepted: str, refused: str) -> None:
+    content(model(minimal(), accepted))
+    assert message in problems(model(minimal(), refused))
+
+
+def test_no_rule_is_forgotten_but_those_of_a_cluster() -> None:
+    known = {rule.message for rule in RULES} | {message for message, _ in NAME_RULES}
+    missing = {message for message in messages(schema()) if not message.startswith(OF_A_CLUSTER)} - known
+    assert missing == set()
+
+
+def test_the_schema_is_made_of_the_resource() -> None:
+    assert local_schema.FILE.read_text() == local_schema.text(), "run `make manifests`"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (minimal() | {"servr": {}}, 'unknown field "spec.servr": do you mean server?'),
+        ({"source": {"s3": {"bucket": "models"}}}, "spec.source.s3.key: Required value"),
+        (
+            spec_with("server.device", "tpu"),
+            'spec.server.device: Unsupported value: "tpu": supported values: "auto", "cuda", "cpu"',
+        ),
+        (spec_with("server.replicas", 1001), "spec.server.replicas in body should be less than or equal to 1000"),
+        (spec_with("server.replicas", "x"), "spec.server.replicas in body must be of type integer"),
+        (spec_with("sha256", "ABC"), "spec.sha256 in body should match '^[a-f0-9]{64}$'"),
+        (spec_with("server.modelNames", []), "spec.server.modelNames in body should have at least 1 items"),
+    ],
+    ids=["unknown", "missing", "enum", "maximum", "type", "pattern", "few items"],
+)
+def test_a_wrong_field_is_named_in_the_api_servers_words(spec: Spec, said: str) -> None:
+    assert said in problems(model(spec))
+
+
+def test_fields_of_a_cluster_are_read_and_told_of() -> None:
+    (declared,) = content(model(spec_with("server.nodeSelector", {"zone": "a"}))).models
+    assert declared.ignored == ("server.nodeSelector",)
+
+
+def test_secrets_and_configmaps_stand_beside_the_models() -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "keys"},
+        "data": {"token": "YQ==", "other": "Yg=="},
+        "stringData": {"token": "c"},
+    }
+    words = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "words"}, "data": {"words.txt": "darn"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}}
+    found = content(model(minimal()), {"apiVersion": "v1", "kind": "List", "items": [secret, words]}, service)
+    assert found.objects == {
+        (FileKind.SECRET, "keys"): {"token": b"c", "other": b"b"},
+        (FileKind.CONFIG_MAP, "words"): {"words.txt": b"darn"},
+    }
+    assert found.unused == ("Service/other",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "model.yaml is not YAML"),
+        ("", "model.yaml holds no WhisperModel of stt.whisper-operator.io/v1alpha1"),
+        ("a: 1\na: 2", 'the key "a" stands twice'),
+        ("kind: WhisperModel\napiVersion: stt.whisper-operator.io/v1", "is no WhisperModel of"),
+        (
+            "kind: Secret\napiVersion: v1\nmetadata: {name: ../../home}\nstringData: {a: b}",
+            "metadata.name: lower-case letters",
+        ),
+        ("kind: Secret\napiVersion: v1\nmetadata: {name: a}\nstringData: {../a: b}", "'../a' is no key"),
+        ("kind: Secret\napiVersion: v1\nmetadata: {name: a}\ndata: {a: '?'}", "the value of data.a is not base64"),
+        ("kind: Secret\napiVersion: v1\nmetadata: {name: a}\nstringData: {a: 1}", "put it in quotation marks"),
+    ],
+    ids=["broken", "empty", "a key twice", "another version", "name", "key", "base64", "number"],
+)
+def test_a_file_that_cannot_be_used_is_told_of_in_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(ContentError) as refused:
+        parse_content(text, "model.yaml")
+    assert said in str(refused.value)
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    assert "two WhisperModels are called whisper" in problems(model(minimal()), model(minimal()))
