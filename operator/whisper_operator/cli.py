@@ -25,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"whisper-operator: {error}", file=sys.stderr)  # noqa: T201 - said to whoever starts it, before logs are up
         return EXIT_USAGE
-    return _run(settings)
+    try:
+        return _run(settings)
+    except ModuleNotFoundError as error:
+        missing = f"{error.name} is not installed: pip install 'whisper-operator[operator]'"
+        print(f"whisper-operator: {missing}", file=sys.stderr)  # noqa: T201 - as above
+        return EXIT_USAGE
 
 
 def _run(settings: Settings) -> int:

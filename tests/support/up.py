@@ -1,12 +1,13 @@
 """`whisper-operator up` as a process, its lines, and what it serves."""
 
-import os
 import signal
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,15 +78,31 @@ class Up:
     def get(self, path: str) -> str:
         """Ask the HTTP API; a connection that comes in the moment in which a listener closes is made anew."""
         try:
-            return self._get(path)
+            return self._get(path, self.ports[1])
         except (ConnectionError, urllib.error.URLError):
-            return self._get(path)
+            return self._get(path, self.ports[1])
 
-    def _get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[1]}{path}", timeout=_PATIENCE_SECONDS) as answer:
+    def _get(self, path: str, port: int) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_PATIENCE_SECONDS) as answer:
             return str(answer.read().decode())
+
+    @contextmanager
+    def unfinished_upload(self) -> Iterator[None]:
+        """Have a call in flight, which waits for the rest of its request."""
+        head = "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
+        with socket.create_connection(("127.0.0.1", self.ports[1])) as connection:
+            connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+            end = time.monotonic() + _PATIENCE_SECONDS
+            while "whisper_server_requests_in_progress 1.0" not in self._get("/metrics", self.ports[2]):
+                assert time.monotonic() < end, "it is not at work on the upload"
+                time.sleep(0.05)
+            yield
+
+    def press_ctrl_c(self) -> None:
+        """Send SIGINT."""
+        self.process.send_signal(signal.SIGINT)
 
     def interrupt(self) -> int:
         """Press Ctrl-C, and return the exit code."""
-        os.kill(self.process.pid, signal.SIGINT)
+        self.press_ctrl_c()
         return self.process.wait(_PATIENCE_SECONDS)

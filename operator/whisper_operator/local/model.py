@@ -97,7 +97,6 @@ class ModelRunner:
         self._drain()
         if self._draining:
             await asyncio.wait(self._draining)
-        self._tell("ended")
 
     def hurry(self) -> None:
         """End at once what is being drained."""

@@ -72,7 +72,7 @@ def test_a_server_that_does_not_start_leaves_the_old_one_serving(up: Up) -> None
     assert '"english"' in up.get("/v1/models")
 
 
-def test_ctrl_c_drains_and_the_next_start_serves_at_once_what_is_known(tmp_path: Path) -> None:
+def test_ctrl_c_drains_a_second_one_does_not_and_a_start_serves_at_once_what_is_known(tmp_path: Path) -> None:
     write_model(tmp_path / "model.yaml")
     ports = free_ports()
     with Up(tmp_path, ports=ports) as first:
@@ -90,7 +90,11 @@ def test_ctrl_c_drains_and_the_next_start_serves_at_once_what_is_known(tmp_path:
         again.wait_for("what served last is served")
         again.wait_for("ServersReady", 2)
         again.wait_for("Published", 2)
-        assert again.interrupt() == 0
+        with again.unfinished_upload():
+            again.press_ctrl_c()
+            again.wait_for("ending: new calls", 2)
+            assert again.process.poll() is None, "a call is in flight"
+            assert again.interrupt() == 0
         assert again.log.count("ServersReady") == 2, "the source holds what it held"
 
 
@@ -119,3 +123,27 @@ def test_neither_kopf_nor_the_kubernetes_client_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("library", "command", "extra"),
+    [("kopf", "['run', '--loader-image', 'a', '--server-image', 'b']", "operator"), ("yaml", "['up', 'a']", "local")],
+)
+def test_a_library_that_is_missing_is_told_of_with_what_to_install(library: str, command: str, extra: str) -> None:
+    code = (
+        f"import sys; sys.modules['{library}'] = None; from whisper_operator.cli import main; sys.exit(main({command}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{library} is not installed: pip install 'whisper-operator[{extra}]'\n")
+
+
+def test_without_a_surge_the_old_server_comes_back_when_the_new_one_does_not_start(tmp_path: Path) -> None:
+    in_place = {"device": "cpu", "rollout": {"strategy": "InPlace"}}
+    write_model(tmp_path / "model.yaml", server=in_place)
+    with Up(tmp_path) as up:
+        up.wait_for("ServersReady")
+        write_model(up.file, server=in_place | {"computeType": ["bfloat16"]})
+        up.wait_for("WarmUpFailed")
+        up.wait_for("ServersReady", 2)
+        assert '"small"' in up.get("/v1/models")
