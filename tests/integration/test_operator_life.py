@@ -162,6 +162,18 @@ def test_when_nothing_happens_nothing_is_written(world: World, audit: Audit) -> 
     assert not [call for call in here() if call.verb in WRITES]
 
 
+def test_nothing_is_told_in_an_event_before_it_is_in_the_status(world: World, audit: Audit) -> None:
+    world.apply()
+    world.until_job()
+
+    def written() -> list[str]:
+        here = [call for call in audit.calls() if call.namespace == world.namespace and call.verb in WRITES]
+        return [call.resource for call in here if call.resource in ("whispermodels/status", "events")]
+
+    world.until("an event is written", lambda: "events" in written())
+    assert written()[0] == "whispermodels/status"
+
+
 def resource_versions(world: World) -> dict[str, str]:
     kinds = ("whispermodel", "job", "pvc", "deployment", "service")
     objects = [one for kind in kinds for one in world.select(kind)]

@@ -58,3 +58,9 @@ def test_every_rule_has_a_message_and_a_list_a_type() -> None:
 
 def test_the_chart_installs_this_resource() -> None:
     assert CHARTS_COPY.read_text() == CRD_FILE.read_text(), "run `make manifests`"
+
+
+def test_nothing_of_another_namespace_can_be_named() -> None:
+    """The operator works for all: with a namespace beside a name, one team could use what is another's."""
+    elsewhere = {path for path, _ in nodes(SPEC) if path.rpartition(".")[2].lower().startswith("namespace")}
+    assert {path for path in elsewhere if ".affinity." not in f".{path}"} == set()
