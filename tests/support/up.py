@@ -1,5 +1,6 @@
 """`whisper-operator up` as a process, its lines, and what it serves."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -97,6 +98,23 @@ class Up:
                 assert time.monotonic() < end, "it is not at work on the upload"
                 time.sleep(0.05)
             yield
+
+    def kill_server(self) -> None:
+        """End the server as the kernel does when memory runs out."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        (server,) = (pid for pid in children if b"whisper-server" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        os.kill(int(server), signal.SIGKILL)
+
+    def wait_until_nobody_listens(self) -> None:
+        """Return once its ports are free."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        for port in self.ports:
+            while True:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)):
+                        break
+                assert time.monotonic() < end, f"somebody listens on {port}"
+                time.sleep(0.05)
 
     def press_ctrl_c(self) -> None:
         """Send SIGINT."""

@@ -1,9 +1,11 @@
 """The processes that are run: in a session of their own, so that Ctrl-C reaches them through us, in order."""
 
 import asyncio
+import ctypes
 import os
 import shutil
 import signal
+import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +15,9 @@ from pathlib import Path
 OnLine = Callable[[str], None]
 
 _LONGEST_LINE = 1 << 20
+_SET_PARENT_DEATH_SIGNAL = 1
+# Looked up here, since little may be done between fork and exec.
+_LIBC = ctypes.CDLL(None)
 
 
 class ProgramMissingError(Exception):
@@ -52,6 +57,7 @@ class Child:
             env={**os.environ, **environment},
             limit=_LONGEST_LINE,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         pairs = ((process.stdout, on_output), (process.stderr, on_error))
         return cls(process, [asyncio.create_task(_read(stream, on_line)) for stream, on_line in pairs if stream])
@@ -73,6 +79,11 @@ class Child:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await asyncio.wait([self.ended])
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when we are killed: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html."""
+    _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 async def _read(stream: asyncio.StreamReader, on_line: OnLine) -> None:

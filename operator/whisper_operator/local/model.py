@@ -1,6 +1,7 @@
 """Looks after one WhisperModel: pulls what the file asks for while the old serves, and then replaces the server."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from whisper_operator.local.telling import Teller
 #: Seconds until the second attempt; each further one takes twice as long to come, until the longest.
 _FIRST_PAUSE = {True: 60.0, False: 10.0}
 _LONGEST_PAUSE = 600.0
+#: A server that ends by itself after this time is started again at once.
+_LASTING_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class ModelRunner:
         self._good: _Target | None = None
         self._rejected: _Target | None = None
         self._failures = 0
+        self._crashes = 0
+        self._ready_since = 0.0
 
     @property
     def name(self) -> str:
@@ -88,7 +93,12 @@ class ModelRunner:
             server = [self._server.ended] if self._server is not None else []
             if not self._changed.is_set():
                 await first_of(self._changed.wait(), *server, timeout=pause)
-            self._notice_end()
+            if self._notice_end() and self._crashes > 1:
+                pause = min(_FIRST_PAUSE[False] * 2 ** (self._crashes - 2), _LONGEST_PAUSE)
+                self._tell(
+                    f"it has ended by itself {self._crashes} times in short order: started again in {pause:.0f} s"
+                )
+                await first_of(self._changed.wait(), timeout=pause)
 
     async def stop(self) -> None:
         """Drain what serves, and end what is being started."""
@@ -149,7 +159,7 @@ class ModelRunner:
                     return None
                 if self._changed.is_set():
                     self._changed.clear()
-                if self._notice_end() and self._good is not None and not pulling.done():
+                if self._notice_end() and self._crashes == 1 and self._good is not None and not pulling.done():
                     await self._replace(self._good, plan)
         finally:
             if not pulling.done():
@@ -182,11 +192,15 @@ class ModelRunner:
             return None
         if failure.reason == LoaderReason.ARTIFACT_MISSING:
             self._pulled = None
-        if self._good is None:
+        if self._good in (None, target):
             return self._failed(failure, permanent=False)
         self._rejected = target
-        self._tell(f"{failure.reason}: {failure.message} What served before serves on.")
+        self._tell(f"{failure.reason}: {failure.message} What served before {self._stays}.")
         return 0.0
+
+    @property
+    def _stays(self) -> str:
+        return "comes back" if self._server is None else "serves on"
 
     async def _replace(self, target: _Target, plan: Plan) -> Finding | None:
         """Start a server, and end the old one when it is ready; return what kept it from that.
@@ -211,6 +225,7 @@ class ModelRunner:
         self._drain()
         self._server, self._good = server, target
         self._failures = 0
+        self._ready_since = time.monotonic()
         self._tell(f"{Reason.SERVERS_READY}: {self._address()}")
         return None
 
@@ -227,6 +242,7 @@ class ModelRunner:
             return False
         failure = server.failure()
         self._server = None
+        self._crashes = 1 if time.monotonic() - self._ready_since > _LASTING_SECONDS else self._crashes + 1
         if failure.reason == LoaderReason.ARTIFACT_MISSING:
             self._pulled = None
         self._tell(f"{failure.reason}: {failure.message} It is started again.")

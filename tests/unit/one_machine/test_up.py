@@ -57,6 +57,14 @@ def test_a_change_of_the_server_replaces_it_on_the_same_ports_while_it_serves(up
     assert up.log.count("Pulling:") == 1
 
 
+def test_a_server_that_ends_by_itself_is_started_again(up: Up) -> None:
+    ready = up.log.count("ServersReady")
+    up.kill_server()
+    up.wait_for("SIGKILL. Read what it said above. It is started again.")
+    up.wait_for("ServersReady", ready + 1)
+    assert '"english"' in up.get("/v1/models")
+
+
 def test_a_model_that_is_none_is_told_of_and_the_old_one_serves_on(up: Up) -> None:
     write_model(up.file, "recordings", server=ENGLISH)
     up.wait_for("Next attempt in 60 s, or when the file changes.")
@@ -123,6 +131,12 @@ def test_neither_kopf_nor_the_kubernetes_client_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_server_ends_when_up_is_killed(up: Up) -> None:
+    up.process.kill()
+    up.process.wait()
+    up.wait_until_nobody_listens()
 
 
 @pytest.mark.parametrize(
