@@ -53,8 +53,7 @@ class ModelRunner:
         self._changed = asyncio.Event()
         self._server: ServerProcess | None = None
         self._starting: ServerProcess | None = None
-        self._draining: set[asyncio.Task[None]] = set()
-        self._ending: list[ServerProcess] = []
+        self._draining: dict[asyncio.Task[None], ServerProcess] = {}
         self._ports: Ports | None = None
         self._pulled: tuple[Pull, Artifact] | None = None
         self._good: _Target | None = None
@@ -110,7 +109,7 @@ class ModelRunner:
 
     def hurry(self) -> None:
         """End at once what is being drained."""
-        for server in self._ending:
+        for server in self._draining.values():
             server.hurry()
 
     async def _visit(self, plan: Plan) -> float | None:
@@ -241,6 +240,7 @@ class ModelRunner:
         if server is None or not server.ended.done():
             return False
         failure = server.failure()
+        server.forget()
         self._server = None
         self._crashes = 1 if time.monotonic() - self._ready_since > _LASTING_SECONDS else self._crashes + 1
         if failure.reason == LoaderReason.ARTIFACT_MISSING:
@@ -252,10 +252,9 @@ class ModelRunner:
         """Let the server end when its calls have."""
         if self._server is not None:
             self._tell(f"the server of {self._server.artifact.name} ends when its calls have")
-            self._ending.append(self._server)
             task = asyncio.create_task(self._server.drain())
-            self._draining.add(task)
-            task.add_done_callback(self._draining.discard)
+            self._draining[task] = self._server
+            task.add_done_callback(self._draining.pop)
             self._server = None
 
     def _failed(self, finding: Finding, *, permanent: bool) -> float:

@@ -28,6 +28,14 @@ _POD = "up"
 #: For a step to put away what it cannot go on with.
 _END_SECONDS = 30.0
 _LAST_WORDS = 3
+_FREE_MEMORY = "Free memory, or choose a smaller model."
+#: Where the next step is another one than in a cluster.
+_ADVICE: dict[str, str] = {
+    LoaderReason.SECRET_NOT_FOUND: (
+        "Add it to the file as a document of kind Secret, or as a folder of that name below --secrets."
+    ),
+    LoaderReason.OUT_OF_MEMORY: _FREE_MEMORY,
+}
 
 
 class PullError(Exception):
@@ -130,11 +138,9 @@ def _read(log: Path) -> TerminationMessage | None:
 
 def _failure(step: str, ended: _Ended) -> Finding:
     if ended.message is not None:
-        return Finding(ended.message.reason, ended.message.message)
+        return Finding(ended.message.reason, ended.message.message, _ADVICE.get(ended.message.reason))
     if ended.exit_code == -signal.SIGKILL:
-        return Finding(
-            LoaderReason.OUT_OF_MEMORY, f"the step {step} was killed, most likely for memory", "Free memory."
-        )
+        return Finding(LoaderReason.OUT_OF_MEMORY, f"the step {step} was killed, most likely for memory", _FREE_MEMORY)
     reason = reason_for_exit_code(ended.exit_code) or LoaderReason.INTERNAL_ERROR
     words = " ".join(ended.last_words)
     return Finding(reason, f"the step {step} ended with code {ended.exit_code}{f': {words}' if words else ''}")

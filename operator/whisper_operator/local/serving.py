@@ -94,6 +94,10 @@ class ServerProcess:
         reason = reason_for_exit_code(exit_code) or Reason.SERVERS_UNAVAILABLE
         return Finding(reason, f"the server ended with {told}", _READ_THE_LOG)
 
+    def forget(self) -> None:
+        """Remove what one that has ended by itself leaves behind."""
+        self._folder.cleanup()
+
     def _on_output(self, line: str) -> None:
         self._teller.tell(line, self._model)
 

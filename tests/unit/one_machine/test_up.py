@@ -121,6 +121,12 @@ def test_once_pulls_prints_and_tells_the_loaders_exit_code(tmp_path: Path) -> No
     missing = once()
     assert missing.returncode == 64
     assert "small: SourceNotFound: " in missing.stderr
+    s3 = {"bucket": "models", "key": "small.tar", "secretRef": {"name": "keys"}}
+    write_model(tmp_path / "model.yaml", source={"s3": s3})
+    without = once()
+    assert without.returncode == 66
+    assert "small: SecretNotFound: " in without.stderr
+    assert "as a folder of that name below --secrets." in without.stderr
 
 
 def test_neither_kopf_nor_the_kubernetes_client_is_imported() -> None:
