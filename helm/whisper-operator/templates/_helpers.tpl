@@ -33,6 +33,13 @@ app.kubernetes.io/component: operator
 {{- end -}}
 
 {{- define "whisper-operator.labels" -}}
+{{- with .Values.labels -}}
+{{ toYaml . }}
+{{ end -}}
+{{ include "whisper-operator.ownLabels" . }}
+{{- end -}}
+
+{{- define "whisper-operator.ownLabels" -}}
 {{ include "whisper-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}

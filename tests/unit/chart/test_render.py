@@ -1,5 +1,6 @@
 """What the chart renders: the golden files, and what must hold whatever the values are."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.chart import (
     render_text,
 )
 from tests.support.documents import read_yaml
+from whisper_operator.settings import PREFIX, Settings
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -93,3 +95,33 @@ def test_it_may_be_part_of_another_chart(tmp_path: Path) -> None:
     values = {"global": {"team": "speech"}, "whisper-operator": read_yaml(EVERY_OPTION.read_text())}
     (parent / "values.yaml").write_text(yaml.safe_dump(values))
     assert environment(render(chart=parent))["WHISPER_OPERATOR_NAMESPACES"] == "team-a,team-b"
+
+
+def test_the_chart_sets_every_setting_of_the_operator() -> None:
+    settings = {f"{PREFIX}{setting.name.upper()}" for setting in fields(Settings)}
+    assert {name for name in environment(render()) if name.startswith(PREFIX)} == settings
+
+
+def test_labels_are_on_all_that_is_installed_and_on_the_pods() -> None:
+    objects = render(*CASES["every-option"], "--set=rbac.aggregate=true")
+    (deployment,) = of_kind(objects, "Deployment")
+    for one in [*objects, deployment["spec"]["template"]]:
+        assert one["metadata"]["labels"]["cost-centre"] == "17"
+    # What selects them cannot change in a release's life, and labels can.
+    assert "cost-centre" not in deployment["spec"]["selector"]["matchLabels"]
+
+
+def test_a_label_of_pods_goes_before_one_of_everything() -> None:
+    (deployment,) = of_kind(render("--set=labels.team=a", "--set=operator.podLabels.team=b"), "Deployment")
+    assert deployment["metadata"]["labels"]["team"] == "a"
+    assert deployment["spec"]["template"]["metadata"]["labels"]["team"] == "b"
+
+
+def test_a_rule_of_spreading_counts_the_operators_own_pods_unless_it_names_others() -> None:
+    rule = '{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway"%s}'
+    others = ',"labelSelector":{"matchLabels":{"a":"b"}}'
+    rules = f"[{rule % ''},{rule % others}]"
+    (deployment,) = of_kind(render(f"--set-json=operator.topologySpreadConstraints={rules}"), "Deployment")
+    own, named = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert own["labelSelector"] == deployment["spec"]["selector"]
+    assert named["labelSelector"] == {"matchLabels": {"a": "b"}}

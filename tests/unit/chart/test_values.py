@@ -13,7 +13,7 @@ from tests.support.documents import read_yaml
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = read_yaml((CHART / "values.yaml").read_text())
 # Of these helm and Kubernetes know the fields, not the chart.
-OPEN = {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "valueFrom"}
+OPEN = {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "valueFrom", "labelSelector"}
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
@@ -92,6 +92,9 @@ def test_every_option_differs_from_the_default_in_the_other_golden_file() -> Non
         (["--set=watchNamespaces={Team_A}"], "does not match pattern"),
         (['--set-json=operator.podLabels={"app.kubernetes.io/name":"a"}'], "app.kubernetes.io/name"),
         (['--set-json=operator.env=[{"name":"WHISPER_OPERATOR_PROBE_PORT"}]'], "'not' failed"),
+        (['--set-json=labels={"helm.sh/chart":"a"}'], "helm.sh/chart"),
+        (['--set-json=operator.volumes=[{"name":"tmp","emptyDir":{}}]'], "'not' failed"),
+        (['--set-json=operator.topologySpreadConstraints=[{"maxSkew":1}]'], "missing properties"),
         (["--set=serviceAccount.create=false"], "serviceAccount.name is needed when serviceAccount.create is false"),
     ],
     ids=lambda value: value[0].partition("=")[2] if isinstance(value, list) else None,
