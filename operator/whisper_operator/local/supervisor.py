@@ -49,25 +49,25 @@ class Supervisor:
     async def pull_all(self, content: Content) -> int:
         """Pull every model once, print where each is, and return the first exit code that is not 0."""
         write_objects(self._options.places.objects, content)
-        worst = 0
+        exit_code = 0
         for declared in content.models:
             wanted = plan(declared, self._options.places)
             if wanted.problem is not None:
                 self._teller.tell(f"{wanted.problem.reason}: {wanted.problem.message}", wanted.name)
-                worst = worst or 1
+                exit_code = exit_code or 1
             if wanted.pull is None:
                 continue
             try:
                 artifact = await self._machine.loader.pull(wanted.name, wanted.pull)
             except (PullError, ProgramMissingError) as error:
-                code, reason = (
+                failed_with, reason = (
                     (error.exit_code, f"{error.finding.reason}: ") if isinstance(error, PullError) else (1, "")
                 )
                 self._teller.tell(f"{reason}{error}", wanted.name)
-                worst = worst or code
+                exit_code = exit_code or failed_with
             else:
                 print(f"{wanted.name}  {artifact.digest}  {self._options.places.store / artifact.path}")  # noqa: T201
-        return worst
+        return exit_code
 
     async def run(self, content: Content) -> None:
         """Run the models until a signal: the first lets all calls finish, the second does not."""
