@@ -59,6 +59,7 @@ style: setup
 	@$(BIN)/ruff format --check --quiet --no-cache . || { echo "check: run make format"; exit 1; }
 	@$(BIN)/ruff check --quiet --no-cache .
 	@layers=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$layers"; exit 1; }
+	@$(BIN)/python -m tests.support.site >/dev/null
 
 # What mypy has found out about libraries and files holds for every checkout: it compares contents. Handed on whole, since it
 # may be used by one process only.
@@ -94,7 +95,10 @@ soak: setup ## Load a server with all kinds of calls and watch its memory (MINUT
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --calls $(or $(CALLS),100000)
 
 ##@ Building
-.PHONY: images manifests proto
+.PHONY: docs images manifests proto
+docs: setup ## Build the pages' site, and print where it is
+	@$(BIN)/python -m tests.support.site
+
 images: setup ## Build the three images without a container engine, and print where their archives are (root)
 	@$(BIN)/python -m tests.cluster.images
 
