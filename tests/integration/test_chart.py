@@ -51,6 +51,23 @@ def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> Non
     assert kubectl.get("crd", "whispermodels.stt.whisper-operator.io")["spec"]["scope"] == "Namespaced"
 
 
+def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(kubectl: Kubectl) -> None:
+    # What Argo CD and Flux ask of a chart: a server-side apply of the same values is no change.
+    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
+    arguments = CASES["every-option"]
+    helm("install", RELEASE, str(CHART), *where, *arguments)
+    try:
+        rendered = render_text(*arguments, f"--namespace={NAMESPACE}")
+        assert rendered == render_text(*arguments, f"--namespace={NAMESPACE}")
+        assert kubectl("diff", "--server-side", "--force-conflicts", "--filename=-", stdin=rendered) == ""
+        other = rendered.replace("replicas: 2", "replicas: 3")
+        # It fails where there are differences, and then tells of no trouble.
+        with pytest.raises(ClusterError, match=r"--filename=-: $"):
+            kubectl("diff", "--server-side", "--force-conflicts", "--filename=-", stdin=other)
+    finally:
+        helm("uninstall", RELEASE, *where)
+
+
 def editors_of_the_namespace_may_create_models(kubectl: Kubectl) -> None:
     kubectl("create", "rolebinding", "ann", "--clusterrole=edit", "--user=ann", "--namespace=team-a")
     kubectl("create", "rolebinding", "bob", "--clusterrole=view", "--user=bob", "--namespace=team-a")
