@@ -13,6 +13,8 @@ from tests.integration.world import PATIENCE_SECONDS
 from tests.support.chart import CASES, CHART, RELEASE, helm, render_text
 from tests.support.whispermodels import minimal, model
 
+# The control plane has no Prometheus Operator, so not its resources either.
+WITHOUT_PROMETHEUS = ("--set=monitoring.podMonitors.create=false", "--set=monitoring.rules.create=false")
 # Not the namespace that the operator of the other tests has its rights in.
 NAMESPACE = "chart"
 RESTRICTED = "pod-security.kubernetes.io/warn=restricted"
@@ -31,8 +33,9 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
 def test_all_that_is_rendered_is_taken_without_a_warning(kubectl: Kubectl, arguments: tuple[str, ...]) -> None:
+    rendered = render_text(*arguments, *WITHOUT_PROMETHEUS, f"--namespace={NAMESPACE}")
     server_checks = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
-    said = kubectl("apply", "--filename=-", *server_checks, stdin=render_text(*arguments, f"--namespace={NAMESPACE}"))
+    said = kubectl("apply", "--filename=-", *server_checks, stdin=rendered)
     assert "(server dry run)" in said
 
 
@@ -54,7 +57,7 @@ def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> Non
 def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(kubectl: Kubectl) -> None:
     # What Argo CD and Flux ask of a chart: a server-side apply of the same values is no change.
     where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
-    arguments = CASES["every-option"]
+    arguments = (*CASES["every-option"], *WITHOUT_PROMETHEUS)
     helm("install", RELEASE, str(CHART), *where, *arguments)
     try:
         rendered = render_text(*arguments, f"--namespace={NAMESPACE}")

@@ -60,3 +60,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" $name (default $root.Chart.AppVersion $image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "whisper-operator.monitoringLabels" -}}
+{{- with .Values.monitoring.labels -}}
+{{ toYaml . }}
+{{ end -}}
+{{ include "whisper-operator.labels" . }}
+{{- end -}}
