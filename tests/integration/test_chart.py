@@ -11,12 +11,13 @@ from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
 from tests.integration.world import PATIENCE_SECONDS
 from tests.support.chart import CASES, CHART, RELEASE, helm, render_text
-from tests.support.whispermodels import minimal, model
+from tests.support.whispermodels import install_crd, minimal, model, schema
 
 # The control plane has no Prometheus Operator, so not its resources either.
 WITHOUT_PROMETHEUS = ("--set=monitoring.podMonitors.create=false", "--set=monitoring.rules.create=false")
 # Not the namespace that the operator of the other tests has its rights in.
 NAMESPACE = "chart"
+CRD = "whispermodels.stt.whisper-operator.io"
 RESTRICTED = "pod-security.kubernetes.io/warn=restricted"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-whisper-operator"
 
@@ -51,7 +52,7 @@ def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> Non
     finally:
         helm("uninstall", RELEASE, *where)
     assert not may(kubectl, OPERATOR, "list", "whispermodels")
-    assert kubectl.get("crd", "whispermodels.stt.whisper-operator.io")["spec"]["scope"] == "Namespaced"
+    assert kubectl.get("crd", CRD)["spec"]["scope"] == "Namespaced"
 
 
 def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(kubectl: Kubectl) -> None:
@@ -69,6 +70,19 @@ def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(ku
             kubectl("diff", "--server-side", "--force-conflicts", "--filename=-", stdin=other)
     finally:
         helm("uninstall", RELEASE, *where)
+
+
+def test_the_command_of_the_notes_upgrades_the_definition_that_helm_installed(kubectl: Kubectl) -> None:
+    install_crd(kubectl)
+    path = "/spec/versions/0/schema/openAPIV3Schema/description"
+    earlier = json.dumps([{"op": "add", "path": path, "value": "Of an earlier version."}])
+    kubectl("patch", "crd", CRD, "--type=json", f"--patch={earlier}", "--field-manager=helm")
+    definition = helm("show", "crds", str(CHART))
+    with pytest.raises(ClusterError, match="conflict"):
+        kubectl("apply", "--server-side", "--filename=-", stdin=definition)
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=definition)
+    (version,) = kubectl.get("crd", CRD)["spec"]["versions"]
+    assert version["schema"]["openAPIV3Schema"] == schema()
 
 
 def editors_of_the_namespace_may_create_models(kubectl: Kubectl) -> None:
