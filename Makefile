@@ -9,8 +9,8 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 # The tests of a file share a worker, and so its servers. More workers than cores, since many tests wait for processes.
 WORKERS_unit := -n 3 --dist loadfile
-# Each has a control plane and an operator.
-WORKERS_integration := -n 2 --dist loadfile
+# Each has a control plane and an operator, and mostly waits for them.
+WORKERS_integration := -n 4 --dist loadfile
 # One for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
 WORKERS_e2e := -n 5
 TYPES_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/whisper-operator/types

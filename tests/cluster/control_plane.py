@@ -158,6 +158,7 @@ class ControlPlane:
             f"--service-account-private-key-file={folder / 'service-accounts.key'}",
             f"--node-monitor-grace-period={self._settings.node_grace_seconds}s",
             "--pvclaimbinder-sync-period=1s",  # A claim that comes just before its volume would wait for 15 s.
+            "--horizontal-pod-autoscaler-sync-period=2s",  # 15 s otherwise.
             "--leader-elect=false",
             "--secure-port=0",
             *self._settings.controller_manager_flags,

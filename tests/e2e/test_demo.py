@@ -47,7 +47,8 @@ def test_an_interrupted_demo_clears_away_what_it_brought_up() -> None:
         process.terminate()
         process.communicate(timeout=60)
     assert process.returncode == 130
-    assert machine() == before
+    # What has gone meanwhile was another cluster's.
+    assert machine() - before == set()
 
 
 def demo() -> list[str]:
