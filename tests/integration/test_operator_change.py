@@ -231,8 +231,12 @@ def test_from_a_volume_to_an_image_and_back_the_artifact_is_still_there(world: W
     world.bring_up(server=QUICK)
     world.apply(**BAKED)
     world.until("the image is rolled out", lambda: served(world) == "/model")
-    world.serve()
-    assert [one.get("digest", one["path"]) for one in world.status()["revisions"]] == ["/model", DIGEST]
+
+    def has_served() -> bool:
+        world.serve()  # what the status says may be of before the rollout
+        return [one.get("digest", one["path"]) for one in world.status()["revisions"]] == ["/model", DIGEST]
+
+    world.until("the image has served", has_served)
     world.apply(server=QUICK)
     world.publish(world.until_job())  # it finds what it pulled before
     world.until("the volume is back", lambda: served(world) == DIGEST)

@@ -4,9 +4,11 @@ Jobs, Deployments and garbage collection are the real controllers' work: they dr
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import kubernetes.client
@@ -284,13 +286,22 @@ class World:
                 if not any(
                     one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", [])
                 ):
-                    self.make_ready(pod)
+                    with self._may_be_gone():  # another rollout may have taken its place
+                        self.make_ready(pod)
             ready = self.condition("Ready", name)
             status = self.status(name)
             serves = digest is None or status["artifact"].get("digest") == digest
             return ready.get("status") == "True" and status.get("ready") == f"{replicas}/{replicas}" and serves
 
         self.until(f"{name} is ready", all_ready)
+
+    @contextmanager
+    def _may_be_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except kubernetes.client.ApiException as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
 
     def bring_up(self, name: str = "m", digest: str = DIGEST, **spec: Any) -> JSON:
         """Take a WhisperModel all the way to Ready, and return the pod of its pull."""
