@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from whisper_operator.backoff import doubled
+
 K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS = 0.5
@@ -55,8 +57,7 @@ class WorkQueue(Generic[K]):
     def failed(self, key: K) -> float:
         """End a visit that failed, and return after how many seconds `key` is visited again at the latest."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        doubled = _FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16)
-        delay = min(doubled, _LONGEST_RETRY_SECONDS)
+        delay = doubled(_FIRST_RETRY_SECONDS, failures - 1, _LONGEST_RETRY_SECONDS)
         delay *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads the load, keeps no secret
         self._end_visit(key, delay)
         return delay

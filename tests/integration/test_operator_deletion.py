@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -231,6 +232,14 @@ def bring_up_on_a_volume(world: World) -> None:
     world.until_bound("a-models")
 
 
+def bring_up_and_replace(world: World, **spec: Any) -> None:
+    """Have one artifact serve, and then another in its place."""
+    before = world.bring_up(**spec)
+    world.apply(sha256="0" * 64, **spec)
+    world.publish(world.until_job(instead_of=before), OTHER_DIGEST)
+    world.serve(digest=OTHER_DIGEST)
+
+
 def claim_of(world: World, name: str) -> JSON:
     """The metadata of the claim; of one that is gone, only that it was deleted. Asked for once: it may go meanwhile."""
     found: list[JSON] = [one["metadata"] for one in world.select("pvc") if one["metadata"]["name"] == name]
@@ -272,10 +281,7 @@ def test_a_spec_that_cannot_be_carried_out_is_no_obstacle(shared: World) -> None
 
 def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world: World) -> None:
     spec: JSON = {"cache": {"keepRevisions": 1}}
-    before = world.bring_up(**spec)
-    world.apply(sha256="0" * 64, **spec)
-    world.publish(world.until_job(instead_of=before), OTHER_DIGEST)
-    world.serve(digest=OTHER_DIGEST)
+    bring_up_and_replace(world, **spec)
     pod = until_gc(world)
     assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
     assert world.status()["unneeded"] == [DIGEST]
@@ -288,10 +294,7 @@ def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world:
 
 def test_when_that_fails_it_is_told_and_stays_to_be_removed(world: World) -> None:
     spec: JSON = {"cache": {"keepRevisions": 1}}
-    before = world.bring_up(**spec)
-    world.apply(sha256="0" * 64, **spec)
-    world.publish(world.until_job(instead_of=before), OTHER_DIGEST)
-    world.serve(digest=OTHER_DIGEST)
+    bring_up_and_replace(world, **spec)
     world.fail_gc(until_gc(world), 73)
     world.until("it is told", lambda: "removal" in world.status())
     world.until("the Job is gone", lambda: not world.select("job", "app.kubernetes.io/component=gc"))
@@ -304,9 +307,6 @@ def test_when_that_fails_it_is_told_and_stays_to_be_removed(world: World) -> Non
 def test_what_another_model_uses_is_not_removed_when_it_is_no_longer_kept(shared: World) -> None:
     spec: JSON = {"cache": {"claimName": "shared", "keepRevisions": 1}}
     shared.bring_up("other", **spec)
-    before = shared.bring_up(**spec)
-    shared.apply(sha256="0" * 64, **spec)
-    shared.publish(shared.until_job(instead_of=before), OTHER_DIGEST)
-    shared.serve(digest=OTHER_DIGEST)
+    bring_up_and_replace(shared, **spec)
     shared.until("it is not to be removed", lambda: "unneeded" not in shared.status())
     assert not shared.select("job", "app.kubernetes.io/component=gc")

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,11 @@ from whisper_operator.api.names import API_VERSION, KIND
 from whisper_operator.api.spec import Spec, SpecError, parse_spec
 from whisper_operator.builders.server_files import FileKind
 from whisper_operator.local.ignored import ignored_fields
-from whisper_operator.local.rules import name_errors, rule_errors
+from whisper_operator.local.rules import OBJECT_NAME, name_errors, rule_errors
 from whisper_operator.local.schema import schema_errors
 
 JSON = dict[str, Any]
 
-_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MAPPING = "tag:yaml.org,2002:map"
 #: Keys of an object of each kind: with values as they are, and with values in base64.
@@ -171,7 +169,7 @@ def _declared(document: JSON) -> Declared:
 def _keys(kind: FileKind, document: JSON) -> dict[str, bytes]:
     """Return the keys of a Secret or ConfigMap; plain ones go before encoded ones, as the API server has it."""
     where = f"{kind} {_name(document)}"
-    if not _OBJECT_NAME.fullmatch(_name(document)):
+    if not OBJECT_NAME.fullmatch(_name(document)):
         raise ContentError(f"{where}: metadata.name: lower-case letters, digits, '-' and '.'")
     found: dict[str, bytes] = {}
     for key, value in _texts(where, document, _ENCODED[kind]):

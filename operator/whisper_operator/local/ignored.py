@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from whisper_operator.local.fields import at
+
 _FIELDS = (
     "refresh",
     *(f"cache.{name}" for name in ("claimName", "storageClassName", "size", "accessModes", "deletionPolicy")),
@@ -12,16 +14,9 @@ _FIELDS = (
     *(f"server.{name}" for name in ("podLabels", "podAnnotations", "serviceAccountName", "service", "autoscaling")),
     *("server.disruption", "server.gpu.resourceName"),
 )
+_ABSENT = object()
 
 
 def ignored_fields(spec: dict[str, Any]) -> tuple[str, ...]:
     """Return which of them the spec sets."""
-    return tuple(field for field in _FIELDS if _is_set(spec, field.split(".")))
-
-
-def _is_set(spec: Any, steps: list[str]) -> bool:
-    for step in steps:
-        if not isinstance(spec, dict) or step not in spec:
-            return False
-        spec = spec[step]
-    return True
+    return tuple(field for field in _FIELDS if at(spec, field, _ABSENT) is not _ABSENT)

@@ -9,6 +9,7 @@ from pathlib import Path
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api.reasons import Finding, Reason, explain
 from whisper_operator.api.status import Artifact
+from whisper_operator.backoff import doubled
 from whisper_operator.local.children import ProgramMissingError
 from whisper_operator.local.plan import Plan, Pull, Serving
 from whisper_operator.local.ports import Ports, PortsError
@@ -67,11 +68,6 @@ class ModelRunner:
         return self._plan.name
 
     @property
-    def plan(self) -> Plan:
-        """What is carried out."""
-        return self._plan
-
-    @property
     def ports(self) -> Ports | None:
         """The ports that it is served on, or is to be."""
         return self._ports
@@ -93,7 +89,7 @@ class ModelRunner:
             if not self._changed.is_set():
                 await first_of(self._changed.wait(), *server, timeout=pause)
             if self._notice_end() and self._crashes > 1:
-                pause = min(_FIRST_PAUSE[False] * 2 ** (self._crashes - 2), _LONGEST_PAUSE)
+                pause = doubled(_FIRST_PAUSE[False], self._crashes - 2, _LONGEST_PAUSE)
                 self._tell(
                     f"it has ended by itself {self._crashes} times in short order: started again in {pause:.0f} s"
                 )
@@ -259,8 +255,8 @@ class ModelRunner:
 
     def _failed(self, finding: Finding, *, permanent: bool) -> float:
         """Tell of a failure, and return the pause before the next attempt."""
-        pause: float = min(_FIRST_PAUSE[permanent] * 2**self._failures, _LONGEST_PAUSE)
-        self._failures = min(self._failures + 1, 10)
+        pause = doubled(_FIRST_PAUSE[permanent], self._failures, _LONGEST_PAUSE)
+        self._failures += 1
         self._tell(f"{finding.reason}: {finding.message} Next attempt in {pause:.0f} s, or when the file changes.")
         return pause
 

@@ -1,6 +1,6 @@
 """The resource's rules that look at several fields, as far as these fields mean something on one machine.
 
-The API server evaluates them in CEL, for which no library for Python knows all that Kubernetes has. Here each is a
+The API server evaluates them in CEL, for which no library for Python was found that evaluates all. Here each is a
 function of the spec beside the same words. A test tries both on the same cases, and that no rule is forgotten but those
 of fields that are ignored here.
 """
@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from whisper_operator.local.fields import at
+
 JSON = dict[str, Any]
 
 _MAX_NAME = 40
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+#: Of every object but a WhisperModel, whose name has rules beside this one.
+OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _CREDENTIALS = re.compile(r"^[a-z]+://[^/?]*@")
 _HOST = re.compile(r"^[a-z]+://([^:/?]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?]|$)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -44,19 +47,9 @@ def name_errors(name: str) -> list[str]:
     return [f"metadata.name: {message}" for message, broken in NAME_RULES if broken(name)]
 
 
-def _get(spec: JSON, path: str, default: Any = None) -> Any:
-    """Return what is at `path`; `default` when it is absent."""
-    found: Any = spec
-    for step in path.split("."):
-        if not isinstance(found, dict) or step not in found:
-            return default
-        found = found[step]
-    return found
-
-
 def _has(spec: JSON, *paths: str) -> bool:
     """Tell whether any of these is there."""
-    return any(_get(spec, path) is not None for path in paths)
+    return any(at(spec, path) is not None for path in paths)
 
 
 def _sources(spec: JSON) -> int:
@@ -64,11 +57,11 @@ def _sources(spec: JSON) -> int:
 
 
 def _is_prefix(spec: JSON, path: str) -> bool:
-    return str(_get(spec, path, "")).endswith("/")
+    return str(at(spec, path, "")).endswith("/")
 
 
 def _anonymous(kind: str) -> Callable[[JSON], bool]:
-    return lambda spec: _get(spec, f"{kind}.anonymous", False) and _has(spec, f"{kind}.secretRef")
+    return lambda spec: at(spec, f"{kind}.anonymous", False) and _has(spec, f"{kind}.secretRef")
 
 
 def _climbs(path: str) -> bool:
@@ -76,12 +69,12 @@ def _climbs(path: str) -> bool:
 
 
 def _bad_volume_path(spec: JSON) -> bool:
-    path = _get(spec, "source.volume.path", "")
+    path = at(spec, "source.volume.path", "")
     return path.startswith("/") or _climbs(path)
 
 
 def _bad_host(spec: JSON) -> bool:
-    url = _get(spec, "source.http.url")
+    url = at(spec, "source.http.url")
     return url is not None and not _CREDENTIALS.match(url) and not _HOST.match(url)
 
 
@@ -92,36 +85,36 @@ def _baked_with(*paths: str) -> Callable[[JSON], bool]:
 def _is_fixed(spec: JSON) -> bool:
     return (
         _has(spec, "source.volume", "source.baked", "source.s3.versionId", "source.gcs.generation")
-        or "@sha256:" in _get(spec, "source.oci.reference", "")
-        or _COMMIT.fullmatch(_get(spec, "source.huggingFace.revision", "")) is not None
+        or "@sha256:" in at(spec, "source.oci.reference", "")
+        or _COMMIT.fullmatch(at(spec, "source.huggingFace.revision", "")) is not None
     )
 
 
 def _follows_a_hash(spec: JSON) -> bool:
-    return bool(_get(spec, "refresh.policy") == "Follow") and _has(spec, "sha256")
+    return bool(at(spec, "refresh.policy") == "Follow") and _has(spec, "sha256")
 
 
 def _bare_tokens(spec: JSON) -> bool:
-    auth = _get(spec, "server.auth")
+    auth = at(spec, "server.auth")
     return auth is not None and not _has(spec, "server.tls") and not auth.get("allowWithoutTLS", False)
 
 
 def _repeats_a_name(spec: JSON) -> bool:
-    names = _get(spec, "server.modelNames", [])
+    names = at(spec, "server.modelNames", [])
     return len(names) != len(set(names))
 
 
 def _one_key_for_both(spec: JSON) -> bool:
-    clip = _get(spec, "server.goldenClip")
+    clip = at(spec, "server.goldenClip")
     return clip is not None and bool(clip.get("audioKey", "audio") == clip.get("textKey", "text"))
 
 
 def _cpu_with_gpu(spec: JSON) -> bool:
-    return _get(spec, "server.device") == "cpu" and _get(spec, "server.gpu.count") not in (None, 0)
+    return at(spec, "server.device") == "cpu" and at(spec, "server.gpu.count") not in (None, 0)
 
 
 def _cuda_without_gpu(spec: JSON) -> bool:
-    return bool(_get(spec, "server.device") == "cuda" and _get(spec, "server.gpu.count", 1) == 0)
+    return bool(at(spec, "server.device") == "cuda" and at(spec, "server.gpu.count", 1) == 0)
 
 
 _VOLUME = ("cache.claimName", "cache.storageClassName", "cache.size", "cache.accessModes")
@@ -140,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "source.huggingFace.revision",
         "a revision is a branch, a tag or a commit, and holds no '..'",
-        lambda spec: ".." in _get(spec, "source.huggingFace.revision", ""),
+        lambda spec: ".." in at(spec, "source.huggingFace.revision", ""),
     ),
     Rule(
         "source.s3.versionId",
@@ -158,7 +151,7 @@ RULES: tuple[Rule, ...] = (
         "source.http.url",
         "a URL holds no credentials, since everyone who may read this object would read them; name a Secret in "
         "secretRef",
-        lambda spec: _CREDENTIALS.match(_get(spec, "source.http.url", "")) is not None,
+        lambda spec: _CREDENTIALS.match(at(spec, "source.http.url", "")) is not None,
     ),
     Rule(
         "source.http.url",
@@ -168,7 +161,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "source.oci.path",
         "the path is a folder inside the image, and holds no '..'",
-        lambda spec: _climbs(_get(spec, "source.oci.path", "")),
+        lambda spec: _climbs(at(spec, "source.oci.path", "")),
     ),
     Rule(
         "source.volume.path",
@@ -251,6 +244,6 @@ NAME_RULES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("the name of a WhisperModel holds no dots, since a Service is named after it", lambda name: "." in name),
     (
         "a name consists of lower-case letters from a to z, digits and '-', and does not end in '-'",
-        lambda name: _NAME.fullmatch(name) is None,
+        lambda name: OBJECT_NAME.fullmatch(name) is None,
     ),
 )

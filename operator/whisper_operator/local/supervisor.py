@@ -11,7 +11,7 @@ from whisper_operator.local.children import ProgramMissingError
 from whisper_operator.local.content import Content, ContentError, read_content
 from whisper_operator.local.model import Machine, ModelRunner
 from whisper_operator.local.objects import write_objects
-from whisper_operator.local.plan import Places, notes, plan
+from whisper_operator.local.plan import Places, Plan, notes, plan
 from whisper_operator.local.ports import Ports, choose, is_free
 from whisper_operator.local.pulling import Loader, PullError
 from whisper_operator.local.record import Record
@@ -124,7 +124,7 @@ class Supervisor:
         for declared in content.models:
             for note in notes(declared):
                 self._teller.tell(note, declared.name)
-            self._want(ModelRunner(plan(declared, self._options.places), self._machine))
+            self._want(plan(declared, self._options.places))
         wanted = {declared.name for declared in content.models}
         for name in self._runners.keys() - wanted:
             self._teller.tell("is not in the file any more; its artifacts stay in the store", name)
@@ -133,12 +133,13 @@ class Supervisor:
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
-    def _want(self, fresh: ModelRunner) -> None:
-        known = self._runners.get(fresh.name)
+    def _want(self, wanted: Plan) -> None:
+        known = self._runners.get(wanted.name)
         if known is not None:
-            known[0].want(fresh.plan)
+            known[0].want(wanted)
             return
-        self._runners[fresh.name] = (fresh, asyncio.create_task(self._run(fresh)))
+        runner = ModelRunner(wanted, self._machine)
+        self._runners[wanted.name] = (runner, asyncio.create_task(self._run(runner)))
 
     async def _run(self, runner: ModelRunner) -> None:
         """Run one model; a defect of ours ends this one alone, and is told."""

@@ -13,6 +13,7 @@ from whisper_operator.api import names
 from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact, Phase
+from whisper_operator.backoff import doubled
 from whisper_operator.builders.job import pod_hash
 from whisper_operator.reconcile import claims, jobs, refreshing
 from whisper_operator.reconcile.objects import JSON
@@ -22,7 +23,7 @@ from whisper_operator.settings import Settings
 #: Finished Jobs of the present inputs that are kept for people to read.
 KEPT_JOBS = 3
 
-_LONGEST_WAIT = timedelta(minutes=10)
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=10)
 #: When no event may tell: claims of others are not watched, peers' Jobs bring their owners, nodes get lost silently.
 LOOK_AGAIN = timedelta(seconds=5)
 _MISSING_BAKED = "Correct source.baked.path, or name the image that holds the model in server.image."
@@ -91,7 +92,7 @@ def superseded(seen: Observed) -> tuple[JSON, ...]:
 
 def retry_delay(attempt: int) -> timedelta:
     """Return how long after the end of `attempt` the next one is due: 1, 2, 4, 8, 10, 10 … minutes."""
-    return min(timedelta(minutes=2 ** min(attempt - 1, 10)), _LONGEST_WAIT)
+    return doubled(_FIRST_WAIT, attempt - 1, _LONGEST_WAIT)
 
 
 def _decide_without_job(seen: Observed) -> Pulling:

@@ -15,6 +15,7 @@ from whisper_operator.api.model import Model
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.spec import RefreshPolicy
 from whisper_operator.api.status import Artifact, Refresh
+from whisper_operator.backoff import doubled
 from whisper_operator.builders.refresh_job import DEADLINE_SECONDS
 from whisper_operator.reconcile import jobs, pods
 from whisper_operator.reconcile.claim_work import is_finished
@@ -102,8 +103,7 @@ def delay(model: Model, record: Refresh) -> timedelta:
     """Return how long after a check the next one is due: later with each failure, but at least every hour."""
     asked = model.spec.refresh
     interval = timedelta(seconds=asked.interval_seconds if asked is not None else 0)
-    doubled: timedelta = interval * 2 ** min(record.failures, 10)
-    return min(doubled, max(interval, _LONGEST_WAIT))
+    return doubled(interval, record.failures, max(interval, _LONGEST_WAIT))
 
 
 def _without_job(seen: Observed, published: Artifact, now: datetime, stale: tuple[JSON, ...]) -> Refreshing:

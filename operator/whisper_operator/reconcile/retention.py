@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from whisper_operator.api.model import Model
 from whisper_operator.api.status import FailedRemoval, Status
+from whisper_operator.backoff import doubled
 from whisper_operator.builders.gc_job import Removal, gc_job_name
 from whisper_operator.reconcile import jobs, pods
 from whisper_operator.reconcile.claim_work import is_finished
@@ -80,8 +81,7 @@ def _due(failed: FailedRemoval) -> datetime:
 
 
 def _delay(failures: int) -> timedelta:
-    doubled: timedelta = _FIRST_RETRY * 2 ** min(failures - 1, 10)
-    return min(doubled, _LONGEST_WAIT)
+    return doubled(_FIRST_RETRY, failures - 1, _LONGEST_WAIT)
 
 
 def _outcome(seen: Observed, job: JSON, unneeded: frozenset[str], now: datetime) -> Retention:
