@@ -18,7 +18,7 @@ from tests.cluster.runs import termination_unwinds
 from tests.support import registry
 
 HERE = Path(__file__).parent
-PATIENT_SECONDS = 300
+PATIENT_SECONDS = 900
 
 # Machines are shared: how long an example takes says nothing.
 settings.register_profile("untimed", deadline=None)

@@ -35,6 +35,6 @@ def install_operator(cluster: Cluster, *values: str) -> str:
         *(f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace", "--set=images.registry=localhost"),
         *(f"--set=images.{part}.tag={VERSION}" for part in ("operator", "loader", "server")),
         *(f"--set={value}" for value in values),
-        *("--wait", "--timeout=180s"),
+        *("--wait", "--timeout=400s"),
     )
     return OPERATOR_NAMESPACE

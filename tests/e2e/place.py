@@ -18,7 +18,8 @@ from tests.support.s3 import S3Server
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "recordings"
 API_VERSION = "stt.whisper-operator.io/v1alpha1"
 SECRET = "s3-credentials"
-SECONDS = 100
+#: Much longer than anything takes: what waits on a busy machine is only slow.
+SECONDS = 300
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 
 

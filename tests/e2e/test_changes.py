@@ -40,7 +40,7 @@ def serving(place: Place, name: str) -> str:
     return digest
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_another_revision_goes_into_service_under_load_without_a_failed_call(place: Place, archives: Archives) -> None:
     place.s3.put("models", "small.tar.zst", archives.whole())
     place.volume("store")
@@ -64,7 +64,7 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
     assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
     place: Place, archives: Archives
 ) -> None:

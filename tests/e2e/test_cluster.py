@@ -47,7 +47,7 @@ def cluster(own_cache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with Cluster.start(nodes=2) as running:
         load_talker(running, tmp_path_factory.mktemp("talker"))
         running.kubectl.apply(talker("one", "node-1"), talker("two", "node-2"), service("one"))
-        running.kubectl("wait", "pod/one", "pod/two", "--for=condition=Ready", "--timeout=90s")
+        running.kubectl("wait", "pod/one", "pod/two", "--for=condition=Ready", "--timeout=240s")
         yield running
 
 
@@ -68,9 +68,9 @@ def test_gpus_that_are_not_there_are_given_to_as_many_pods(cluster: Cluster) -> 
     cluster.advertise_gpus("node-2", 1)
     resources = {"limits": {"nvidia.com/gpu": "1"}}
     cluster.kubectl.apply(talker("gpu-one", resources=resources))
-    cluster.kubectl("wait", "pod/gpu-one", "--for=condition=Ready", "--timeout=90s")
+    cluster.kubectl("wait", "pod/gpu-one", "--for=condition=Ready", "--timeout=240s")
     cluster.kubectl.apply(talker("gpu-two", resources=resources))
-    cluster.kubectl("wait", "pod/gpu-two", "--for=condition=PodScheduled=False", "--timeout=90s")
+    cluster.kubectl("wait", "pod/gpu-two", "--for=condition=PodScheduled=False", "--timeout=240s")
     assert cluster.kubectl.get("pod", "gpu-one")["spec"]["nodeName"] == "node-2"
     assert "Insufficient nvidia.com/gpu" in str(cluster.kubectl.get("pod", "gpu-two")["status"]["conditions"])
     cluster.kubectl("delete", "pod", "gpu-one", "gpu-two", "--now")
@@ -81,7 +81,7 @@ def test_unprivileged_pods_of_both_nodes_write_to_one_volume(cluster: Cluster) -
     cluster.kubectl.apply(claim("store"), *(writer(node) for node in ("node-1", "node-2")))
     for node in ("node-1", "node-2"):
         succeeded = "--for=jsonpath={.status.phase}=Succeeded"
-        cluster.kubectl("wait", f"pod/writer-of-{node}", succeeded, "--timeout=90s")
+        cluster.kubectl("wait", f"pod/writer-of-{node}", succeeded, "--timeout=240s")
         assert (folder / node).read_text() == "written"
 
 
@@ -104,10 +104,10 @@ def test_containers_outlive_containerd_and_are_found_again(cluster: Cluster) -> 
 
 def test_a_node_without_kubelet_becomes_not_ready_and_comes_back(cluster: Cluster) -> None:
     cluster.nodes[1].kill_kubelet()
-    cluster.kubectl("wait", "node/node-2", "--for=condition=Ready=Unknown", "--timeout=90s")
+    cluster.kubectl("wait", "node/node-2", "--for=condition=Ready=Unknown", "--timeout=240s")
     assert fetch(pod_url(cluster, "two")) == "I am two"
     cluster.nodes[1].start_kubelet()
-    cluster.kubectl("wait", "node/node-2", "--for=condition=Ready", "--timeout=90s")
+    cluster.kubectl("wait", "node/node-2", "--for=condition=Ready", "--timeout=240s")
 
 
 def test_a_second_cluster_has_names_and_addresses_of_its_own_and_takes_only_those_away(cluster: Cluster) -> None:
@@ -167,7 +167,7 @@ def test_no_process_is_left_of_a_cluster_and_its_pods(tmp_path: Path) -> None:
     with Cluster.start() as running:
         load_talker(running, tmp_path)
         running.kubectl.apply(talker("one", "node-1"))
-        running.kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=90s")
+        running.kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=240s")
         everything = processes_of(running)
         assert {"kubelet", "containerd-shim", "talker", "pause", "etcd"} <= {name_of(process) for process in everything}
     assert not [process for process in everything if process.alive()]

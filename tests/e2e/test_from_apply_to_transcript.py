@@ -48,12 +48,12 @@ def test_the_servers_of_a_model_scale_and_answer_probes_and_metrics(place: Place
     place.wait_ready("small")
 
     place.kubectl("scale", "wm", "small", "--replicas=2")
-    place.kubectl("wait", "wm/small", "--for=jsonpath={.status.ready}=2/2", "--timeout=90s")
+    place.kubectl("wait", "wm/small", "--for=jsonpath={.status.ready}=2/2", "--timeout=240s")
     place.kubectl("scale", "wm", "small", "--replicas=0")
     place.wait("small", "Available", reason="ScaledToZero")
     assert place.condition("small", "Ready")["status"] == "True"
     place.kubectl("scale", "wm", "small", "--replicas=1")
-    place.kubectl("wait", "wm/small", "--for=jsonpath={.status.ready}=1/1", "--timeout=90s")
+    place.kubectl("wait", "wm/small", "--for=jsonpath={.status.ready}=1/1", "--timeout=240s")
 
     assert place.transcribe("small", "en-01.flac") == [TEXTS["en-01.flac"]]
     address = place.kubectl("get", "service", "small", "-o", "jsonpath={.spec.clusterIP}")

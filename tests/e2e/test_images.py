@@ -66,7 +66,7 @@ def said(pods: Cluster, part: str) -> dict[str, str]:
     """What the containers of the image's pod printed."""
     where = (f"pod/{part}", f"--namespace={NAMESPACE}")
     try:
-        pods.kubectl("wait", *where, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
+        pods.kubectl("wait", *where, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=240s")
     except ClusterError as error:
         logs = pods.kubectl("logs", *where, "--all-containers", "--prefix", "--ignore-errors")
         pytest.fail(f"{error}\n{logs}")

@@ -33,8 +33,8 @@ def test_deletion_leaves_nothing(place: Place, archives: Archives) -> None:
     place.apply("small", place.s3_source("small.tar.zst"))
     place.wait_ready("small")
     assert everything(place) > before
-    place.kubectl("delete", "wm", "small", "--timeout=90s")
-    deadline = time.monotonic() + 90
+    place.kubectl("delete", "wm", "small", "--timeout=240s")
+    deadline = time.monotonic() + 240
     while everything(place) != before and time.monotonic() < deadline:
         time.sleep(2)  # Each look is a process that asks for nine kinds.
     assert everything(place) == before
@@ -50,11 +50,11 @@ def test_the_last_model_on_a_named_claim_takes_its_artifact_along(place: Place, 
     assert names_in(folder) == digests
     assert len(digests) == 1, "equal content is stored once"
 
-    place.kubectl("delete", "wm", "one", "--timeout=120s", "--cascade=foreground")
+    place.kubectl("delete", "wm", "one", "--timeout=240s", "--cascade=foreground")
     assert names_in(folder) == digests
     assert place.transcribe("other", "en-01.flac") == ["Hello."]
 
-    place.kubectl("delete", "wm", "other", "--timeout=120s")
+    place.kubectl("delete", "wm", "other", "--timeout=240s")
     assert names_in(folder) == set()
     assert "PersistentVolumeClaim/store" in place.names("persistentvolumeclaims")
 
@@ -65,7 +65,7 @@ def names_in(folder: Path) -> set[str]:
 
 def wait_for_progress(place: Place, name: str) -> dict[str, Any]:
     """What status.pull says once some, and not all, bytes have come."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         pull: dict[str, Any] = place.status(name).get("pull", {})
         if 0 < pull.get("percent", 0) < 100:

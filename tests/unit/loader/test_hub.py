@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, set_client_factory, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -13,10 +13,17 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils._http import default_client_factory  # no public way leads back to it
 
 from tests.support.hub import Hub
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 1000}
+
+
+@pytest.fixture(autouse=True)
+def plain_client() -> None:
+    """The library as it comes: a pull in this process leaves it with that pull's proxies and deadline."""
+    set_client_factory(default_client_factory)
 
 
 @pytest.fixture
