@@ -105,6 +105,8 @@ images: setup ## Build the three images without a container engine, and print wh
 manifests: setup ## Copy the resource into the chart, and write the golden files and the generated docs anew
 	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
 	@$(BIN)/python -m tests.support.local_schema
+	@$(BIN)/python -m tests.support.chart_values
+	@$(BIN)/python -m tests.support.chart_readme
 	@$(BIN)/python -m tests.support.chart
 	@$(BIN)/python -m tests.support.objects
 	@$(BIN)/python -m tests.support.settings_table

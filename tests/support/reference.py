@@ -5,6 +5,7 @@
 | whispermodel.md | crds/whispermodels.yaml |
 | reasons.md | the tables of conditions and reasons, whisper_operator.api and whisper_contract.reasons |
 | operator.md | the operator's settings and metrics |
+| chart.md | the chart's values |
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from tests.support.chart_readme import tables
 from tests.support.documents import read_yaml
 from tests.support.whispermodels import CRD_FILE
 from whisper_contract import reasons as contract
@@ -30,7 +32,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 def pages() -> dict[str, str]:
     """Return every page by its file's name."""
-    return {"whispermodel.md": whispermodel(), "reasons.md": reasons(), "operator.md": operator()}
+    return {"whispermodel.md": whispermodel(), "reasons.md": reasons(), "operator.md": operator(), "chart.md": chart()}
 
 
 # The resource.
@@ -202,6 +204,21 @@ def _metrics(registry: CollectorRegistry) -> str:
 
 def _series(name: str, kind: str) -> str:
     return f"{name}_total" if kind == "counter" else name
+
+
+# The chart.
+
+_CHART = """# The chart: every value
+
+`helm/whisper-operator`, made of its [values.yaml](../../helm/whisper-operator/values.yaml). A value that is not here is
+refused. [Install, watch and upgrade](../installing.md) says which question each of them answers.
+
+"""
+
+
+def chart() -> str:
+    """Return the page about the chart's values."""
+    return _CHART + tables("##")
 
 
 if __name__ == "__main__":

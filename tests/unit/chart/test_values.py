@@ -8,12 +8,23 @@ import jsonschema
 import pytest
 
 from tests.support.chart import CHART, EVERY_OPTION, HelmError, render, render_text
+from tests.support.chart_readme import README, readme
+from tests.support.chart_values import AnnotationError, schema, schema_text
 from tests.support.documents import read_yaml
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = read_yaml((CHART / "values.yaml").read_text())
 # Of these helm and Kubernetes know the fields, not the chart.
-OPEN = {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "valueFrom", "labelSelector"}
+OPEN = {
+    "global",
+    "nodeAffinity",
+    "podAffinity",
+    "podAntiAffinity",
+    "valueFrom",
+    "labelSelector",
+    "podSelector",
+    "namespaceSelector",
+}
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +52,26 @@ def leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 MAPS = {path for path, node in properties(SCHEMA) if isinstance(node.get("additionalProperties"), dict)}
 
 
+def test_the_schema_and_the_readme_are_what_is_made_of_the_values() -> None:
+    assert (CHART / "values.schema.json").read_text() == schema_text(), "make manifests writes it"
+    assert README.read_text() == readme(), "make manifests writes it"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\n", "a: say what it means"),
+        ("# -- An a.\na:\n  b: 1\n", "a.b: say what it means"),
+        ("# -- An a.\na: {}\n", "a: say what it may hold"),
+        ("# -- An a.\n# @schema uniqueItems: true\na: []\n", "a: say what it may hold"),
+        ("# -- An a.\n# @schema $ref: name\n# @schema minLength: 1\na: b\n", "a: nothing that stands beside"),
+    ],
+)
+def test_no_value_goes_without_its_meaning_and_its_limits(text: str, words: str) -> None:
+    with pytest.raises(AnnotationError, match=words):
+        schema(text)
+
+
 def test_the_schema_is_one_and_the_defaults_keep_to_it() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     jsonschema.validate(VALUES, SCHEMA, jsonschema.Draft7Validator)
@@ -60,14 +91,6 @@ def test_every_object_is_closed() -> None:
         if "additionalProperties" not in node and path.rpartition(".")[2] not in OPEN
     ]
     assert left_open == []
-
-
-def test_schema_and_defaults_know_the_same_values() -> None:
-    # What a map or a list of the user's own may hold is in the schema alone.
-    in_schema = {path for path, node in properties(SCHEMA) if "properties" not in node and "[]" not in path}
-    inside_open = {path for path in in_schema if path.startswith(("operator.affinity.", "global"))}
-    in_defaults = {"operator.affinity" if path.startswith("operator.affinity") else path for path, _ in leaves(VALUES)}
-    assert in_defaults - {"operator.affinity"} == in_schema - inside_open
 
 
 def test_every_option_differs_from_the_default_in_the_other_golden_file() -> None:
@@ -94,6 +117,8 @@ def test_every_option_differs_from_the_default_in_the_other_golden_file() -> Non
         (['--set-json=operator.env=[{"name":"WHISPER_OPERATOR_PROBE_PORT"}]'], "'not' failed"),
         (['--set-json=labels={"helm.sh/chart":"a"}'], "helm.sh/chart"),
         (['--set-json=operator.volumes=[{"name":"tmp","emptyDir":{}}]'], "'not' failed"),
+        (["--set=log.level=null"], "missing property 'level'"),
+        (['--set-json=networkPolicy.metricsFrom=[{"podselector":{}}]'], "'podselector' not allowed"),
         (['--set-json=operator.topologySpreadConstraints=[{"maxSkew":1}]'], "missing properties"),
         (["--set=serviceAccount.create=false"], "serviceAccount.name is needed when serviceAccount.create is false"),
     ],
