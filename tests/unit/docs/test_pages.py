@@ -64,7 +64,13 @@ def test_the_quick_starts_clients_ask_for_what_there_is() -> None:
     assert forward[1:4] == [f"service/{names.service(form['model'])}", str(names.GRPC_PORT), str(names.HTTP_PORT)]
 
 
-@pytest.mark.parametrize(("page", "heading"), [("claims.md", "When it fails"), ("quick-start.md", "A model")])
+REASONS = [
+    ("quick-start.md", "A model"),
+    *((page, "When it fails") for page in ("air-gap.md", "claims.md", "gpus.md", "storage.md")),
+]
+
+
+@pytest.mark.parametrize(("page", "heading"), REASONS)
 def test_a_table_of_reasons_names_reasons(page: str, heading: str) -> None:
     named = [row[0] for row in rows(sections(page)[heading])]
     assert named
