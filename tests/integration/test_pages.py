@@ -1,5 +1,6 @@
 """The commands that pages show, typed into a real cluster, with a hand that does the work of kubelets."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,14 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.world import World
 from tests.support.chart import helm
+from tests.support.documents import read_yamls
 from tests.support.pages import commands, sections
 
 ROOT = Path(__file__).parents[2]
 QUICK_START = sections("quick-start.md")
 SCALING = sections("scaling.md")
+INSTALLING = sections("installing.md")
+STORAGE = sections("storage.md")
 DRY_RUN = "--dry-run=server"
 
 
@@ -44,14 +48,96 @@ def test_the_quick_start_leads_to_a_model_that_serves_scales_and_goes(world: Wor
     assert "whispermodels.stt.whisper-operator.io" in world.kubectl(*delete_definition, DRY_RUN)
 
 
-def test_the_quick_start_installs_the_operator_and_uninstalls_it(control_plane: ControlPlane, world: World) -> None:
+def test_the_operator_is_installed_upgraded_rolled_back_and_uninstalled(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
     (install,) = commands(QUICK_START["The operator"], "helm")
     (uninstall,) = commands(QUICK_START["Clearing up"], "helm")
     assert install[-1] == "--wait"  # no kubelet starts it here
     where = f"--kubeconfig={control_plane.kubectl.kubeconfig}"
     assert "rollout status deployment/whisper-operator" in helm(*install[:-1], where)
+    values = tmp_path / "values.yaml"
+    values.write_text("operator: {replicas: 2}\nmonitoring: {dashboards: {create: true}}\n")
+    upgrade(control_plane, values)
+    template, again = (with_values(call, values) for call in commands(INSTALLING["Install it"], "helm"))
+    assert "replicas: 2" in helm(*template)
+    assert again[:-1] == [*install[:-1], "--values"]
+    history, rollback = commands(INSTALLING["Upgrade"], "helm")[2:]
+    assert "Upgrade complete" in helm(*history, where)
+    helm(*rollback, where)
+    rollout, lease = commands(INSTALLING["Install it"], "kubectl")
+    assert rollout[2] in helm("get", "notes", *install[1:2], *install[3:5], where)
+    control_plane.kubectl(*lease)  # the operator, which no kubelet starts here, would make one
     assert "uninstalled" in helm(*uninstall, where)
     control_plane.kubectl("delete", "namespace", "whisper-operator", "--wait=false")
+
+
+def upgrade(control_plane: ControlPlane, values: Path) -> None:
+    """As the page says: first the definition, then the chart."""
+    show, upgrade = commands(INSTALLING["Upgrade"], "helm")[:2]
+    (apply,) = commands(INSTALLING["Upgrade"], "kubectl")
+    assert "serverside-applied" in control_plane.kubectl(*apply, stdin=helm(*show))
+    where = f"--kubeconfig={control_plane.kubectl.kubeconfig}"
+    assert "STATUS: deployed" in helm(*with_values(upgrade, values), where)
+
+
+def with_values(call: list[str], file: Path) -> list[str]:
+    return [str(file) if word == "values.yaml" else word for word in call]
+
+
+def test_the_pages_secrets_and_configmaps_can_be_made(
+    control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "login").mkdir()
+    for name in ("PATH-OF-THE-KEY-FILE", "PATH-OF-THE-PEM-FILE", "login/token"):
+        (tmp_path / name).write_text("{}")
+    made = [call for text in sections("sources.md").values() for call in commands(text, "kubectl")]
+    assert {call[0] for call in made} == {"create"}
+    for call in made:
+        assert "created (server dry run)" in control_plane.kubectl(*call, DRY_RUN)
+
+
+def test_the_commands_about_storage_and_policies_work(world: World) -> None:
+    ask, drivers = commands(STORAGE["Is there one already?"], "kubectl")
+    apply, claim = commands(STORAGE["Which storage"], "kubectl")
+    world.kubectl(*apply)
+    try:
+        assert "whisper-nfs" in world.kubectl(*ask)
+        assert "FSGROUPPOLICY" in world.kubectl(*drivers)
+        assert "Pending" in world.kubectl(*claim)
+    finally:
+        world.kubectl("delete", "storageclass", "whisper-nfs")
+    (policies,) = commands(sections("air-gap.md")["What calls what"], "kubectl")
+    assert "networkpolicy.networking.k8s.io/whisper-servers created" in world.kubectl(*policies)
+
+
+def test_the_command_about_gpu_nodes_tells_how_many_gpus_they_have(control_plane: ControlPlane) -> None:
+    (ask,) = commands(sections("gpus.md")["What the nodes need"], "kubectl")
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "gpu-node"},
+        "status": {"allocatable": {"nvidia.com/gpu": "4"}},
+    }
+    control_plane.kubectl("create", "--filename=-", stdin=json.dumps(node))
+    try:
+        lines = [line.split() for line in control_plane.kubectl(*ask).splitlines()]
+        assert lines[0] == ["NODE", "GPUS"]
+        assert ["gpu-node", "4"] in lines
+    finally:
+        control_plane.kubectl("delete", "node", "gpu-node")
+
+
+def test_the_readme_says_how_to_apply_a_model_and_wait_for_it(world: World) -> None:
+    readme = (ROOT / "README.md").read_text()
+    apply, wait, _ = commands(readme, "kubectl")
+    assert "created (server dry run)" in world.kubectl(*apply, DRY_RUN)
+    (example,) = read_yamls((ROOT / apply[-1]).read_text())
+    assert f"wm/{example['metadata']['name']}" in wait
+    assert "--for=condition=Ready" in wait
+    (install,) = commands(readme, "helm")
+    assert "registry.example.com/speech/whisper-operator:" in helm("template", *install[1:])
 
 
 def test_the_commands_about_scaling_work(world: World) -> None:

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,8 +24,16 @@ def fenced(text: str, language: str) -> list[str]:
 def commands(text: str, program: str) -> list[list[str]]:
     """Return the arguments of each call of `program` that the consoles in `text` show."""
     consoles = "".join(fenced(text, "console")).replace("\\\n", " ")
-    calls = [shlex.split(line[2:]) for line in consoles.splitlines() if line.startswith("$ ")]
+    lines = [shlex.split(line[2:], comments=True) for line in consoles.splitlines() if line.startswith("$ ")]
+    calls = [call for line in lines for call in _pipeline(line)]
     return [call[1:] for call in calls if call[0] == program]
+
+
+def _pipeline(words: list[str]) -> Iterator[list[str]]:
+    """Yield the calls of a line, which `|` separates."""
+    for piped, call in groupby(words, key=lambda word: word == "|"):
+        if not piped:
+            yield list(call)
 
 
 def rows(text: str) -> list[list[str]]:
