@@ -1,16 +1,20 @@
 """The command `whisper-operator`."""
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from whisper_operator.local import command as up
 from whisper_operator.settings import Settings, SettingsError, add_flags, read_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+
+JSON = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"whisper-operator: {error}", file=sys.stderr)  # noqa: T201 - said to whoever starts it, before logs are up
         return EXIT_USAGE
     try:
-        return _run(settings)
+        return _check(settings, parsed) if parsed.command == "check" else _run(settings)
     except ModuleNotFoundError as error:
         missing = f"{error.name} is not installed: pip install 'whisper-operator[operator]'"
         print(f"whisper-operator: {missing}", file=sys.stderr)  # noqa: T201 - as above
@@ -49,6 +53,22 @@ def _run(settings: Settings) -> int:
     return 0
 
 
+def _check(settings: Settings, parsed: argparse.Namespace) -> int:
+    from whisper_operator import checking  # noqa: PLC0415 - as above
+    from whisper_operator.kube.client import connect  # noqa: PLC0415
+    from whisper_operator.kube.errors import KubeError  # noqa: PLC0415
+
+    well = True
+    try:
+        for result in checking.check(connect(1), settings, parsed.rights, parsed.timeout):
+            print(result, flush=True)  # noqa: T201 - what the command is for
+            well = well and result.advice is None
+    except KubeError as error:
+        print(f"whisper-operator: {error}: run in a cluster, or set KUBECONFIG", file=sys.stderr)  # noqa: T201
+        return EXIT_FAILED
+    return 0 if well else EXIT_FAILED
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     parser = argparse.ArgumentParser(
@@ -66,5 +86,26 @@ def build_parser() -> argparse.ArgumentParser:
         ),
     )
     add_flags(run)
+    check = commands.add_parser(
+        "check",
+        help="tell whether an operator that is installed can work; what `helm test` runs",
+        description=(
+            "Tell whether WhisperModels are defined as this version knows them, whether the operator has its rights, "
+            "and whether one is at work, a line each. Nothing is changed. Give it the operator's flags or environment, "
+            "and run it as the operator's ServiceAccount. The exit code is 1 when something is not well."
+        ),
+    )
+    add_flags(check)
+    check.add_argument(
+        "--rights", type=_rules, default=[], metavar="RULES", help="the rules of the operator's role, as JSON"
+    )
+    check.add_argument(
+        "--timeout", type=float, default=60, metavar="SECONDS", help="how long an operator may take to be at work (60)"
+    )
     up.add_to(commands.add_parser("up", help=up.SUMMARY))
     return parser
+
+
+def _rules(text: str) -> list[JSON]:
+    rules: list[JSON] = json.loads(text)
+    return rules

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.images import build_images
-from tests.support import chart
+from tests.support.chart import CHART, helm
 from tests.support.release import VERSION
 from tests.support.s3 import S3Server
 
-OPERATOR_NAMESPACE = "whisper-operator"
+OPERATOR_NAMESPACE = RELEASE = "whisper-operator"
 BUCKET = "models"
 
 
@@ -28,13 +29,22 @@ def bucket(cluster: Cluster) -> Iterator[S3Server]:
         yield server
 
 
-def install_operator(cluster: Cluster, *values: str) -> str:
-    """Install the operator by its chart, with these values beside; return its namespace."""
-    chart.helm(
-        *("upgrade", "--install", "whisper-operator", str(chart.CHART), f"--kubeconfig={cluster.kubeconfig}"),
-        *(f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace", "--set=images.registry=localhost"),
+def install_operator(cluster: Cluster, *values: str, chart: Path = CHART) -> str:
+    """Install the operator by its chart, or upgrade it, with these values beside; return its namespace."""
+    _helm(
+        cluster,
+        *("upgrade", "--install", RELEASE, str(chart), "--create-namespace", "--set=images.registry=localhost"),
         *(f"--set=images.{part}.tag={VERSION}" for part in ("operator", "loader", "server")),
         *(f"--set={value}" for value in values),
         *("--wait", "--timeout=400s"),
     )
     return OPERATOR_NAMESPACE
+
+
+def roll_back_operator(cluster: Cluster) -> None:
+    """Take the last upgrade of the operator back."""
+    _helm(cluster, "rollback", RELEASE, "--wait", "--timeout=400s")
+
+
+def _helm(cluster: Cluster, *arguments: str) -> str:
+    return helm(*arguments, f"--kubeconfig={cluster.kubeconfig}", f"--namespace={OPERATOR_NAMESPACE}")

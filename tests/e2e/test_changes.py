@@ -1,16 +1,22 @@
 """What a model ships on a Friday: another revision under load, a bad one, and the way back."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e import ground
 from tests.e2e.place import RECORDINGS, SMALL, Place
 from tests.support.archives import Archives
+from tests.support.chart import CHART, helm
+from tests.support.pages import commands, sections
 
 DEADLINE_SECONDS = 90
 #: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
@@ -62,6 +68,51 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
     assert told["answered"] > FEW_CALLERS
     assert place.names("jobs") <= jobs
     assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
+
+
+@pytest.mark.timeout(900)
+def test_an_upgrade_of_the_chart_and_the_way_back_go_by_without_a_failed_call(
+    place: Place, archives: Archives, tmp_path: Path
+) -> None:
+    place.s3.put("models", "small.tar.zst", archives.whole())
+    place.volume("store")
+    place.apply("small", place.s3_source("small.tar.zst"))
+    place.wait_ready("small")
+    (check,) = commands(sections("installing.md")["Check it"], "helm")
+    said = helm(*check, f"--kubeconfig={place.cluster.kubeconfig}")
+    assert "ok    WhisperModels are defined as this version knows them" in said
+    assert "is at work: it renews the lease" in said
+
+    before = pull_policy(place, "small")
+    jobs = place.names("jobs")
+    with under_load(place, "small") as told:
+        # Another operator takes over, and has other pods of servers made.
+        ground.install_operator(place.cluster, "images.pullPolicy=Never", chart=next_version(tmp_path))
+        place.wait_for("small", "the upgrade's servers serve", lambda: pull_policy(place, "small") == "Never")
+        ground.roll_back_operator(place.cluster)
+        place.wait_for("small", "the earlier servers serve", lambda: pull_policy(place, "small") == before)
+    assert told["failed"] == []
+    assert told["heard"] == [TEXT]
+    assert place.names("jobs") == jobs, "nothing was pulled again"
+
+
+def next_version(folder: Path) -> Path:
+    """The chart as a later version of it."""
+    chart = shutil.copytree(CHART, folder / "whisper-operator")
+    text = (chart / "Chart.yaml").read_text()
+    (chart / "Chart.yaml").write_text(re.sub(r"^(version|appVersion): .*", r"\1: 99.0.0", text, flags=re.MULTILINE))
+    return chart
+
+
+def pull_policy(place: Place, name: str) -> str | None:
+    """How the image of the model's servers is pulled; None while not all are of one kind and ready."""
+    deployment = json.loads(place.kubectl("get", "deployment", f"{name}-server", "-o", "json"))
+    status = deployment["status"]
+    counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "readyReplicas")}
+    if status["observedGeneration"] != deployment["metadata"]["generation"] or counts != {1}:
+        return None
+    policy: str = deployment["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"]
+    return policy
 
 
 @pytest.mark.timeout(900)

@@ -1,8 +1,13 @@
 """The chart against a real API server: what it renders is taken without a warning, installs, and grants no more."""
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+import kubernetes.config
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
@@ -10,15 +15,23 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
 from tests.integration.world import PATIENCE_SECONDS
-from tests.support.chart import CASES, CHART, RELEASE, helm, render_text
+from tests.support.chart import CASES, CHART, RELEASE, environment, helm, of_kind, render, render_text
 from tests.support.whispermodels import install_crd, minimal, model, schema
+from whisper_operator.checking import check
+from whisper_operator.cli import build_parser
+from whisper_operator.election import Election
+from whisper_operator.kube.client import KubeClient
+from whisper_operator.settings import Settings, read_settings
 
 # The control plane has no Prometheus Operator, so not its resources either.
 WITHOUT_PROMETHEUS = ("--set=monitoring.podMonitors.create=false", "--set=monitoring.rules.create=false")
+# Not a part of what is installed: helm makes it when it is asked to test.
+WITHOUT_TESTS = "--skip-tests"
 # Not the namespace that the operator of the other tests has its rights in.
 NAMESPACE = "chart"
 CRD = "whispermodels.stt.whisper-operator.io"
 RESTRICTED = "pod-security.kubernetes.io/warn=restricted"
+LEASE = f"{RELEASE}-whisper-operator"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-whisper-operator"
 
 
@@ -34,7 +47,7 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
 def test_all_that_is_rendered_is_taken_without_a_warning(kubectl: Kubectl, arguments: tuple[str, ...]) -> None:
-    rendered = render_text(*arguments, *WITHOUT_PROMETHEUS, f"--namespace={NAMESPACE}")
+    rendered = render_text(*arguments, *WITHOUT_PROMETHEUS, WITHOUT_TESTS, f"--namespace={NAMESPACE}")
     server_checks = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
     said = kubectl("apply", "--filename=-", *server_checks, stdin=rendered)
     assert "(server dry run)" in said
@@ -49,6 +62,7 @@ def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> Non
         assert not may(kubectl, OPERATOR, "get", "secrets")
         assert not may(kubectl, OPERATOR, "update", "whispermodels")
         editors_of_the_namespace_may_create_models(kubectl)
+        the_pod_of_helm_test_is_taken_without_a_warning(kubectl)
     finally:
         helm("uninstall", RELEASE, *where)
     assert not may(kubectl, OPERATOR, "list", "whispermodels")
@@ -61,8 +75,8 @@ def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(ku
     arguments = (*CASES["every-option"], *WITHOUT_PROMETHEUS)
     helm("install", RELEASE, str(CHART), *where, *arguments)
     try:
-        rendered = render_text(*arguments, f"--namespace={NAMESPACE}")
-        assert rendered == render_text(*arguments, f"--namespace={NAMESPACE}")
+        rendered = render_text(*arguments, WITHOUT_TESTS, f"--namespace={NAMESPACE}")
+        assert rendered == render_text(*arguments, WITHOUT_TESTS, f"--namespace={NAMESPACE}")
         assert kubectl("diff", "--server-side", "--force-conflicts", "--filename=-", stdin=rendered) == ""
         other = rendered.replace("replicas: 2", "replicas: 3")
         # It fails where there are differences, and then tells of no trouble.
@@ -75,14 +89,78 @@ def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(ku
 def test_the_command_of_the_notes_upgrades_the_definition_that_helm_installed(kubectl: Kubectl) -> None:
     install_crd(kubectl)
     path = "/spec/versions/0/schema/openAPIV3Schema/description"
-    earlier = json.dumps([{"op": "add", "path": path, "value": "Of an earlier version."}])
-    kubectl("patch", "crd", CRD, "--type=json", f"--patch={earlier}", "--field-manager=helm")
+    added_since = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/server/properties/goldenClip"
+    earlier = [{"op": "add", "path": path, "value": "Of an earlier version."}, {"op": "remove", "path": added_since}]
+    kubectl("patch", "crd", CRD, "--type=json", f"--patch={json.dumps(earlier)}", "--field-manager=helm")
+    the_check_names_what_the_definition_lacks(kubectl, "spec.server.goldenClip")
     definition = helm("show", "crds", str(CHART))
     with pytest.raises(ClusterError, match="conflict"):
         kubectl("apply", "--server-side", "--filename=-", stdin=definition)
     kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=definition)
     (version,) = kubectl.get("crd", CRD)["spec"]["versions"]
     assert version["schema"]["openAPIV3Schema"] == schema()
+
+
+def test_the_check_tells_whether_the_operator_can_work(control_plane: ControlPlane, kubectl: Kubectl) -> None:
+    install_crd(kubectl)
+    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
+    helm("install", RELEASE, str(CHART), *where, "--set=watchNamespaces={team-a,team-b}")
+    try:
+        # What the operator's pod does, for which there is no kubelet here.
+        client = as_operator(control_plane)
+        assert "FAIL  no operator holds the lease" in checked(client, patience_seconds=0)
+        with leading(client, "an-operator"):
+            assert checked(client).splitlines() == [
+                "ok    WhisperModels are defined as this version knows them",
+                "ok    the operator has its 84 rights in team-a, team-b",
+                f"ok    an-operator is at work: it renews the lease {NAMESPACE}/{LEASE}",
+            ]
+        kubectl("delete", "rolebinding", f"{RELEASE}-whisper-operator-{NAMESPACE}", "--namespace=team-b")
+        assert "FAIL  the operator may not list whispermodels in team-b, watch whispermodels" in checked(client)
+    finally:
+        helm("uninstall", RELEASE, *where)
+
+
+@contextmanager
+def leading(client: KubeClient, name: str) -> Iterator[None]:
+    """Hold and renew the lease as an operator does."""
+    election = Election(client.api, NAMESPACE, LEASE, name, lambda: None)
+    election.start()
+    election.await_victory(threading.Event())
+    try:
+        yield
+    finally:
+        election.resign()
+
+
+def as_operator(control_plane: ControlPlane) -> KubeClient:
+    untyped: Any = kubernetes.config
+    kubeconfig = control_plane.kubeconfig_for(NAMESPACE, OPERATOR.rpartition(":")[2])
+    return KubeClient(untyped.new_client_from_config(str(kubeconfig)))
+
+
+def checked(client: KubeClient, patience_seconds: float = PATIENCE_SECONDS) -> str:
+    """What the check says, with the arguments and the environment that the chart gives it."""
+    objects = render("--set=watchNamespaces={team-a,team-b}", f"--namespace={NAMESPACE}")
+    (pod,) = of_kind(objects, "Pod")
+    parsed = build_parser().parse_args(pod["spec"]["containers"][0]["args"])
+    settings = read_settings({}, environment(objects))
+    return "\n".join(map(str, check(client, settings, parsed.rights, patience_seconds)))
+
+
+def the_check_names_what_the_definition_lacks(kubectl: Kubectl, field: str) -> None:
+    untyped: Any = kubernetes.config
+    client = KubeClient(untyped.new_client_from_config(str(kubectl.kubeconfig)))
+    told = f"as an older version knows them, without {field}: helm show crds"
+    # The API server publishes a definition a moment after it has it.
+    found = partial(check, client, Settings(), (), 0)
+    wait_until("the check tells of it", lambda: told in str(next(found())), seconds=PATIENCE_SECONDS)
+
+
+def the_pod_of_helm_test_is_taken_without_a_warning(kubectl: Kubectl) -> None:
+    (pod,) = of_kind(render(f"--namespace={NAMESPACE}"), "Pod")
+    server_checks = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
+    kubectl("create", "--filename=-", *server_checks, stdin=json.dumps(pod))
 
 
 def editors_of_the_namespace_may_create_models(kubectl: Kubectl) -> None:

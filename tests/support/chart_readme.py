@@ -78,6 +78,7 @@ Kubernetes 1.30 or newer, Helm 3.
 
 ```console
 $ helm install whisper-operator . --namespace whisper-operator --create-namespace
+$ helm test whisper-operator --namespace whisper-operator --logs
 ```
 
 Helm installs the definition of WhisperModels once, and never changes or removes it. Before an upgrade:

@@ -1,4 +1,4 @@
-"""The JSON Schema that `whisper-operator up` checks files by, made of the resource: `make manifests` writes it."""
+"""The JSON Schema that `whisper-operator up` and `check` know the resource by: `make manifests` writes it."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.whispermodels import schema
 
-FILE = Path(__file__).parents[2] / "operator" / "whisper_operator" / "local" / "schema.json"
+FILE = Path(__file__).parents[2] / "operator" / "whisper_operator" / "api" / "schema.json"
 
 # The same in both languages.
 _KEPT = ("type", "required", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")

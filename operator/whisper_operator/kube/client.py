@@ -149,6 +149,31 @@ class KubeClient:
             return False
         return any(resource["name"] == kind.plural for resource in resources)
 
+    def published(self, kind: Kind, name: str) -> JSON | None:
+        """Return the schema that the API server publishes for the kind of that name; None when there is none.
+
+        https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
+        """
+        try:
+            schemas = self._json("GET", f"/openapi/v3/apis/{kind.group}/{kind.version}")["components"]["schemas"]
+        except NotFound:
+            return None
+        wanted = {"group": kind.group, "version": kind.version, "kind": name}
+        found = (schema for schema in schemas.values() if wanted in schema.get("x-kubernetes-group-version-kind", ()))
+        return next(found, None)
+
+    def may(self, namespace: str, verb: str, group: str, resource: str) -> bool:
+        """Tell whether we may do it to `resource`, written as in a Role; without a namespace, in all of them.
+
+        https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+        """
+        name, _, subresource = resource.partition("/")
+        asked = {"namespace": namespace, "verb": verb, "group": group, "resource": name, "subresource": subresource}
+        review = {"kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": asked}}
+        review["apiVersion"] = "authorization.k8s.io/v1"
+        answer = self._json("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
+        return bool(answer["status"]["allowed"])
+
     def _object(self, kind: Kind, method: str, path: str, **arguments: Any) -> JSON:
         body = self._json(method, path, **arguments)
         self._told(kind, body)

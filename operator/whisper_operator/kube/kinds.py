@@ -32,6 +32,7 @@ JOB = Kind("batch", "v1", "jobs")
 DEPLOYMENT = Kind("apps", "v1", "deployments")
 DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets")
 AUTOSCALER = Kind("autoscaling", "v2", "horizontalpodautoscalers")
+LEASE = Kind("coordination.k8s.io", "v1", "leases")
 
 #: By what `kind` says in the object.
 BY_NAME = {

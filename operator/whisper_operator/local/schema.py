@@ -1,6 +1,6 @@
 """Whether a spec is what the resource's schema allows, in the API server's words.
 
-`schema.json` is made of the resource by `make manifests`. The rules that look at several fields are in `rules`.
+`api/schema.json` is made of the resource by `make manifests`. The rules that look at several fields are in `rules`.
 """
 
 import difflib
@@ -11,6 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
+
+from whisper_operator import api
 
 _INVALID = "{path}: Invalid value: {shown}: {path} in body "
 _SENTENCES = {
@@ -34,7 +36,7 @@ def schema_errors(spec: Any) -> list[str]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(files(__package__).joinpath("schema.json").read_text(encoding="utf-8")))
+    return Draft202012Validator(json.loads(files(api).joinpath("schema.json").read_text(encoding="utf-8")))
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

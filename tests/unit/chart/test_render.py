@@ -20,6 +20,7 @@ from tests.support.chart import (
     render_text,
 )
 from tests.support.documents import read_yaml
+from whisper_operator.cli import build_parser
 from whisper_operator.settings import PREFIX, Settings
 
 DIGEST = "sha256:" + "0" * 64
@@ -76,8 +77,10 @@ def test_no_registry_leaves_it_to_the_container_runtime() -> None:
 
 def test_rights_and_account_may_be_someone_elses() -> None:
     objects = render("--set=rbac.create=false", "--set=serviceAccount.create=false", "--set=serviceAccount.name=own")
-    assert [one["kind"] for one in objects] == ["Deployment"]
-    assert objects[0]["spec"]["template"]["spec"]["serviceAccountName"] == "own"
+    deployment, check = objects
+    assert (deployment["kind"], check["kind"]) == ("Deployment", "Pod")
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == "own"
+    assert check["spec"]["serviceAccountName"] == "own"
 
 
 def test_chart_and_package_have_one_version() -> None:
@@ -100,6 +103,25 @@ def test_it_may_be_part_of_another_chart(tmp_path: Path) -> None:
 def test_the_chart_sets_every_setting_of_the_operator() -> None:
     settings = {f"{PREFIX}{setting.name.upper()}" for setting in fields(Settings)}
     assert {name for name in environment(render()) if name.startswith(PREFIX)} == settings
+
+
+@pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
+def test_helm_test_runs_the_operators_check_as_the_operator_with_its_settings(arguments: tuple[str, ...]) -> None:
+    objects = render(*arguments, "--set=watchNamespaces={team-a}")
+    (check,) = of_kind(objects, "Pod")
+    assert check["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (deployment,) = of_kind(objects, "Deployment")
+    (container,) = check["spec"]["containers"]
+    operator = operator_container(objects)
+    for same in ("image", "env", "securityContext", "volumeMounts"):
+        assert container[same] == operator[same]
+    assert check["spec"]["serviceAccountName"] == deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    # No pod of the Deployment's, nor one that its budget or its policy counts.
+    selected = deployment["spec"]["selector"]["matchLabels"].items()
+    assert not selected <= check["metadata"]["labels"].items()
+    parsed = build_parser().parse_args(container["args"])
+    (role,) = [one for one in of_kind(objects, "Role") if one["metadata"]["namespace"] == "team-a"]
+    assert (parsed.command, parsed.rights) == ("check", role["rules"])
 
 
 def test_labels_are_on_all_that_is_installed_and_on_the_pods() -> None:
