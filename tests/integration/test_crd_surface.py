@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
-from tests.support.whispermodels import GROUP, VERSION, Spec, install_crd, minimal, model
+from tests.support.whispermodels import GROUP, VERSION, Spec, install_crd, minimal, model, nodes, schema
 
 NAMESPACE = "crd-surface"
 ROLLOUT = {"strategy": "Surge", "progressDeadlineSeconds": 1200, "drainSeconds": 300}
@@ -168,6 +168,9 @@ def test_the_columns_tell_source_artifact_progress_and_why(kubectl: Kubectl) -> 
     assert header.split() == ["NAME", "SOURCE", "ARTIFACT", "PULL%", "SERVERS", "READY", "REASON", "AGE"]
     told = ["seen", "s3://models/whisper.tar.zst", "0123456789ab", "41", "1/2", "True", "ServersReady"]
     assert line.split()[:-1] == told
+    header, line = kubectl("get", "wm", "seen", f"--namespace={NAMESPACE}", "--output=wide").splitlines()
+    assert header.split()[8:] == ["UPTODATE", "QUANTIZATION", "GRPC", "MESSAGE"]
+    assert line.endswith(f"float16        {STATUS['endpoints']['grpc']}   {READY['message']}")
 
 
 @pytest.mark.parametrize("name", ["wm", "whispermodel", "whispermodels", "whisper", "all"])
@@ -188,6 +191,12 @@ def test_it_scales_like_a_deployment(kubectl: Kubectl) -> None:
     assert scale["spec"] == {"replicas": 3}
     assert scale["status"] == {"replicas": 2, "selector": STATUS["selector"]}
     assert stored(kubectl, "scaled")["spec"]["server"]["replicas"] == 3
+
+
+def test_kubectl_explains_every_field_there_is(kubectl: Kubectl) -> None:
+    told = kubectl("explain", "whispermodel", "--recursive")
+    fields = {path.rpartition(".")[2] for path, _ in nodes(schema()) if not path.endswith(("[]", "{}"))} - {"metadata"}
+    assert {field for field in fields if f"{field}\t<" not in told} == set()
 
 
 def test_kubectl_explains_the_fields(kubectl: Kubectl) -> None:

@@ -125,11 +125,11 @@ _REASONS = """# Conditions and reasons: what is the matter, and what to do
 ```console
 $ kubectl get wm -o wide
 $ kubectl describe wm NAME
-$ kubectl get events --field-selector involvedObject.name=NAME --sort-by=.lastTimestamp
+$ kubectl events --for wm/NAME
 ```
 
-`describe` shows the conditions, each with its reason and a message that says what happened and what to do, and the
-events in their order. This page has every reason there is. The same words appear in `whisper-model`'s errors, with the
+`get` has the message that says what happened and what to do in its last column, `describe` that of each condition, and the
+events in their order; `kubectl wait --for=condition=Ready wm/NAME` waits for the end of them. This page has every reason there is. The same words appear in `whisper-model`'s errors, with the
 exit code given here.
 
 """

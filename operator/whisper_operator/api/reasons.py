@@ -173,7 +173,7 @@ _OWN: dict[str, Explanation] = {
     ),
     Reason.NOT_CHECKED: Explanation(
         "spec.refresh is absent, nothing is published yet, or the source was not asked since.",
-        "Nobody has asked the source since the artifact was pulled.",
+        "The source has not been asked whether it has moved.",
     ),
     Reason.DELETING: Explanation(
         "The WhisperModel is being deleted, and its artifacts are removed first from the claim that outlives it.",

@@ -16,7 +16,7 @@ from whisper_operator.settings import Settings
 CONTAINER = "server"
 
 # Enough to be placed with sense beside other pods; large-v3 in float16 and one request need about this much.
-_RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"})
+RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"})
 
 _OLD_REPLICA_SETS = 2
 # Always named: an apply that leaves the field out does not take it away, since the API server keeps a copy of it in a
@@ -83,7 +83,7 @@ def _container(model: Model, settings: Settings, artifact: Artifact) -> JSON:
         args=server_flags(model, artifact),
         env=[{"name": variable.name, "value": variable.value} for variable in server.env],
         ports=[_port("grpc", names.GRPC_PORT), _port("http", names.HTTP_PORT), _port("probe", names.PROBE_PORT)],
-        resources=pods.resources(server.resources, _RESOURCES, _gpus(server)),
+        resources=pods.resources(server.resources, RESOURCES, _gpus(server)),
         securityContext=pods.container_security(),
         volumeMounts=_mounts(server, artifact),
         startupProbe=_probe(

@@ -19,7 +19,7 @@ PULL, CONVERT, PUBLISH = "pull", "convert", "publish"
 STEPS = (PULL, CONVERT, PUBLISH)
 
 # A conversion holds the whole checkpoint in memory once; large-v3 in float32 is 6 GiB.
-_RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"}, limits={"memory": "10Gi"})
+RESOURCES = Resources(requests={"cpu": "250m", "memory": "1Gi"}, limits={"memory": "10Gi"})
 
 # How often a pod that ended with a code that another try may cure is replaced, within one Job.
 _BACKOFF_LIMIT = 3
@@ -73,7 +73,7 @@ def _pod(model: Model, settings: Settings, where: PullPlacement, beside: Sequenc
 
 
 def _container(model: Model, settings: Settings, step: str) -> JSON:
-    container = loader_pods.container(model, settings, step, _arguments(model, step), _RESOURCES)
+    container = loader_pods.container(model, settings, step, _arguments(model, step), RESOURCES)
     container["volumeMounts"].insert(0, pods.store_mount(read_only=False))
     container["volumeMounts"] += source_access.source_mounts(model, connects=step == PULL)
     if step == PULL:

@@ -56,11 +56,16 @@ def _changed(kind: str, before: Status, after: Status) -> Condition | None:
 
 
 def build_event(model: ModelKey, uid: str, note: Note, reporter: str, now: datetime) -> JSON:
-    """Return the Event to create; `reporter` is the operator's pod."""
+    """Return the Event to create; `reporter` is the operator's pod.
+
+    `kubectl describe` and `kubectl get events` look at times that an Event of this version must not have, and so
+    leave them in the order of their names.
+    """
+    microseconds = int(now.timestamp() * 1_000_000)
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{model.name}-", "namespace": model.namespace},
+        "metadata": {"generateName": f"{model.name}.{microseconds:x}-", "namespace": model.namespace},
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": note.type,
         "reason": note.reason,

@@ -83,7 +83,9 @@ def _unasked(model: Model) -> tuple[bool | None, Finding] | None:
         return True, Finding(Reason.SOURCE_FIXED)
     if not model.pulls:
         return None, Finding(Reason.PINNED)
-    return (None, Finding(Reason.NOT_CHECKED)) if model.spec.refresh is None else None
+    if model.spec.refresh is None:
+        return None, Finding(Reason.NOT_CHECKED, advice="Set spec.refresh to have it asked.")
+    return None
 
 
 def has_moved(model: Model, artifact: Artifact) -> bool:

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.whispermodels import CRD_FILE, Node, nodes, schema
+from whisper_operator.api.spec import Resources
+from whisper_operator.builders import deployment, job
 
 CHARTS_COPY = Path(__file__).parents[3] / "helm" / "whisper-operator" / "crds" / "whispermodels.yaml"
 
@@ -30,6 +34,12 @@ def bounds_of(node: Node) -> set[str]:
 def test_every_field_is_described_in_a_sentence() -> None:
     mute = [path for path, node in EXPLAINED.items() if not node.get("description", "").endswith(".")]
     assert mute == []
+
+
+@pytest.mark.parametrize(("path", "default"), [("pull", job.RESOURCES), ("server", deployment.RESOURCES)])
+def test_what_is_asked_for_without_a_word_is_told(path: str, default: Resources) -> None:
+    told = EXPLAINED[f"spec.{path}.resources"]["description"].split()
+    assert {*default.requests.values(), *default.limits.values()} <= set(told)
 
 
 def test_every_value_of_the_spec_is_bounded() -> None:
