@@ -30,7 +30,7 @@ ARTIFACT = {
     "sizeBytes": 1_617_000_000,
     "path": "artifacts/" + "0123456789abcdef" * 4,
 }
-STATUS = {
+STATUS: dict[str, Any] = {
     "observedGeneration": 1,
     "conditions": [READY],
     "sourceURI": "s3://models/whisper.tar.zst",

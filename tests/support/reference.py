@@ -128,9 +128,9 @@ $ kubectl describe wm NAME
 $ kubectl events --for wm/NAME
 ```
 
-`get` has the message that says what happened and what to do in its last column, `describe` that of each condition, and the
-events in their order; `kubectl wait --for=condition=Ready wm/NAME` waits for the end of them. This page has every reason there is. The same words appear in `whisper-model`'s errors, with the
-exit code given here.
+`get` has the message that says what happened and what to do in its last column, `describe` that of each condition, and
+the events in their order; `kubectl wait --for=condition=Ready wm/NAME` waits until all is well. This page has every
+reason there is. The same words appear in `whisper-model`'s errors, with the exit code given here.
 
 """
 
