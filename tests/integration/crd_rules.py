@@ -1,5 +1,6 @@
 """For each rule of the resource, a spec that it lets pass, one that it refuses, and the words that it does so with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,10 @@ def volume(path: str) -> Spec:
 def baked(image: str | None = "whisper-server-mine:1", **fields: Any) -> Spec:
     server = {"server": {"image": image}} if image else {}
     return {"source": {"baked": {"path": "/model"}}, **server, **fields}
+
+
+def drive(file_id: str) -> Spec:
+    return {"source": {"googleDrive": {"fileId": file_id}}}
 
 
 def server(**fields: Any) -> Spec:
@@ -115,7 +120,68 @@ FIXED = (
 NOT_FOLLOWED = "sha256 allows one content alone, so leave it out to follow the source, or set refresh.policy to Report"
 REFRESH: Spec = {"refresh": {"intervalSeconds": 60}}
 
+DRIVE_ID = "1AbC_d-EfGhIjKlMnOpQrStUvWxYz012345"
+ENDPOINT = "an endpoint is a URL, with https:// or http:// before the host"
+#: What people paste with more around it than the field takes.
+PASTED: list[tuple[str, str, Callable[[str], Spec], str, str]] = [
+    (
+        "an s3 bucket",
+        "a bucket is named alone, with no s3:// before it; what follows it is the key",
+        lambda text: s3(bucket=text),
+        "models",
+        "s3://models",
+    ),
+    (
+        "a gcs bucket",
+        "a bucket is named alone, with no gs:// before it; what follows it is the object",
+        lambda text: gcs(bucket=text),
+        "models",
+        "gs://models",
+    ),
+    (
+        "a repository",
+        "a repository is named as organisation/name, with no https:// and no host before it",
+        lambda text: hugging_face(repo=text),
+        "openai/whisper-tiny",
+        "https://huggingface.co/openai/whisper-tiny",
+    ),
+    ("an s3 endpoint", ENDPOINT, lambda text: s3(endpoint=text), "http://minio:9000", "minio:9000"),
+    ("a gcs endpoint", ENDPOINT, lambda text: gcs(endpoint=text), "http://gcs:4443", "gcs:4443"),
+    ("a mirror", ENDPOINT, lambda text: hugging_face(endpoint=text), "https://hub.example.com", "hub.example.com"),
+    (
+        "a file's id",
+        "a file's id is what its link has between /d/ and /view, and nothing else of the link",
+        drive,
+        DRIVE_ID,
+        f"https://drive.google.com/file/d/{DRIVE_ID}/view",
+    ),
+    (
+        "a reference",
+        "a reference begins with the registry, with no oci:// or https:// before it",
+        lambda text: oci(reference=text),
+        "registry.example.com/whisper:1",
+        "oci://registry.example.com/whisper:1",
+    ),
+    (
+        "a sha256",
+        "a sha256 is its 64 digits alone, as sha256sum prints them, with no sha256: before them",
+        lambda text: s3() | {"sha256": text},
+        HASH,
+        f"sha256:{HASH}",
+    ),
+    (
+        "a size",
+        "a size is a number and a unit such as Gi, with no B behind it",
+        lambda text: minimal() | {"cache": {"size": text}},
+        "20Gi",
+        "20GB",
+    ),
+]
 TWINS = [
+    *(
+        Twins(f"{field} alone, not {pasted}", message, spec_of(taken), spec_of(pasted))
+        for field, message, spec_of, taken, pasted in PASTED
+    ),
     *(
         Twins(f"refresh of a source that can move, not of {name}", FIXED, moves | REFRESH, fixed | REFRESH)
         for name, moves, fixed in [

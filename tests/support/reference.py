@@ -6,6 +6,7 @@
 | reasons.md | the tables of conditions and reasons, whisper_operator.api and whisper_contract.reasons |
 | operator.md | the operator's settings and metrics |
 | chart.md | the chart's values |
+| protocol.md | the proto of our own protocol |
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.chart_readme import tables
 from tests.support.documents import read_yaml
+from tests.support.protocol_page import protocol
 from tests.support.whispermodels import CRD_FILE
 from whisper_contract import reasons as contract
 from whisper_operator import settings
@@ -32,7 +34,13 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 def pages() -> dict[str, str]:
     """Return every page by its file's name."""
-    return {"whispermodel.md": whispermodel(), "reasons.md": reasons(), "operator.md": operator(), "chart.md": chart()}
+    return {
+        "whispermodel.md": whispermodel(),
+        "reasons.md": reasons(),
+        "operator.md": operator(),
+        "chart.md": chart(),
+        "protocol.md": protocol(),
+    }
 
 
 # The resource.

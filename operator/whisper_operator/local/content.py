@@ -13,7 +13,7 @@ from whisper_operator.api.names import API_VERSION, KIND
 from whisper_operator.api.spec import Spec, SpecError, parse_spec
 from whisper_operator.builders.server_files import FileKind
 from whisper_operator.local.ignored import ignored_fields
-from whisper_operator.local.rules import OBJECT_NAME, name_errors, rule_errors
+from whisper_operator.local.rules import OBJECT_NAME, name_errors, rule_errors, text_errors
 from whisper_operator.local.schema import schema_errors
 
 JSON = dict[str, Any]
@@ -155,7 +155,7 @@ def _problems(document: JSON) -> list[str]:
     if spec is None:
         return [*named, *shape, "spec: Required value"]
     shape += schema_errors(spec)
-    return [*named, *shape, *([] if shape else rule_errors(spec))]
+    return [*named, *shape, *text_errors(spec), *([] if shape else rule_errors(spec))]
 
 
 def _declared(document: JSON) -> Declared:

@@ -37,9 +37,30 @@ class Rule:
     broken: Callable[[JSON], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a text must not be.
+
+    Attributes:
+        path: its field.
+        message: what is said of it.
+        broken: whether a text breaks the rule.
+    """
+
+    path: str
+    message: str
+    broken: Callable[[str], bool]
+
+
 def rule_errors(spec: JSON) -> list[str]:
     """Return a sentence for each rule that the spec breaks."""
     return [f"spec.{rule.path}: {rule.message}" for rule in RULES if rule.broken(spec)]
+
+
+def text_errors(spec: JSON) -> list[str]:
+    """Return a sentence for each text with more in it than its field takes; whatever else is wrong with the spec."""
+    found = ((rule, at(spec, rule.path)) for rule in TEXTS)
+    return [f"spec.{rule.path}: {rule.message}" for rule, text in found if isinstance(text, str) and rule.broken(text)]
 
 
 def name_errors(name: str) -> list[str]:
@@ -229,6 +250,48 @@ RULES: tuple[Rule, ...] = (
         "server.goldenClip.textKey",
         "the golden clip's audio and text are under keys of their own",
         _one_key_for_both,
+    ),
+)
+
+_ENDPOINT = "an endpoint is a URL, with https:// or http:// before the host"
+
+
+def _no_url(text: str) -> bool:
+    return not text.startswith(("http://", "https://"))
+
+
+#: What people put into a field with more around it than it takes, told in words beside the schema's pattern.
+TEXTS: tuple[Text, ...] = (
+    Text(
+        "source.s3.bucket",
+        "a bucket is named alone, with no s3:// before it; what follows it is the key",
+        lambda text: "/" in text,
+    ),
+    Text(
+        "source.gcs.bucket",
+        "a bucket is named alone, with no gs:// before it; what follows it is the object",
+        lambda text: "/" in text,
+    ),
+    Text(
+        "source.huggingFace.repo",
+        "a repository is named as organisation/name, with no https:// and no host before it",
+        lambda text: ":" in text,
+    ),
+    *(Text(f"source.{kind}.endpoint", _ENDPOINT, _no_url) for kind in ("huggingFace", "s3", "gcs")),
+    Text(
+        "source.googleDrive.fileId",
+        "a file's id is what its link has between /d/ and /view, and nothing else of the link",
+        lambda text: "/" in text,
+    ),
+    Text(
+        "source.oci.reference",
+        "a reference begins with the registry, with no oci:// or https:// before it",
+        lambda text: "://" in text,
+    ),
+    Text(
+        "sha256",
+        "a sha256 is its 64 digits alone, as sha256sum prints them, with no sha256: before them",
+        lambda text: text.startswith("sha256:"),
     ),
 )
 

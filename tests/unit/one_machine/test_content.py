@@ -11,11 +11,12 @@ from tests.support import local_schema
 from tests.support.whispermodels import Spec, minimal, model, schema, spec_with
 from whisper_operator.builders.server_files import FileKind
 from whisper_operator.local.content import Content, ContentError, parse_content
-from whisper_operator.local.rules import NAME_RULES, RULES
+from whisper_operator.local.rules import NAME_RULES, RULES, TEXTS
 
 #: Rules of fields that have no effect on one machine, and of changes of them.
 OF_A_CLUSTER = (
     "cache.",
+    "a size is",
     "claimName names",
     "a request is",
     "GPUs are asked",
@@ -32,7 +33,8 @@ OF_A_CLUSTER = (
     "a budget has",
     "minDomains",
 )
-HERE = [twins for twins in TWINS if twins.message in {rule.message for rule in RULES}]
+KNOWN = {rule.message for rule in RULES} | {text.message for text in TEXTS}
+HERE = [twins for twins in TWINS if twins.message in KNOWN]
 
 
 def content(*documents: Any) -> Content:
@@ -58,7 +60,7 @@ def test_a_name_is_refused_as_the_api_server_does(message: str, accepted: str, r
 
 
 def test_no_rule_is_forgotten_but_those_of_a_cluster() -> None:
-    known = {rule.message for rule in RULES} | {message for message, _ in NAME_RULES}
+    known = KNOWN | {message for message, _ in NAME_RULES}
     missing = {message for message in messages(schema()) if not message.startswith(OF_A_CLUSTER)} - known
     assert missing == set()
 
