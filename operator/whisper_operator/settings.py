@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
+from whisper_operator.api.defaults import ServerDefaults, read_server_defaults
+
 PREFIX = "WHISPER_OPERATOR_"
 
 
@@ -25,6 +27,11 @@ class Settings:
     image_pull_secrets: tuple[str, ...] = _setting(
         "names, separated by commas, of Secrets in the WhisperModels' namespaces that the images are pulled with",
         default=(),
+    )
+    server_defaults: ServerDefaults = _setting(  # noqa: RUF009 - immutable too
+        "what servers get where their WhisperModel does not say, as JSON with fields of spec.server: resources, "
+        "nodeSelector, tolerations, runtimeClassName, priorityClassName, podLabels, podAnnotations, env",
+        default=ServerDefaults(),
     )
     namespaces: tuple[str, ...] = _setting("namespaces to serve, separated by commas; all when empty", default=())
     lease_namespace: str = _setting(
@@ -87,6 +94,11 @@ def _read(name: str, text: str, kind: Any, choices: Sequence[str] | None) -> Any
         return int(text)
     if kind is str:
         return text
+    if kind is ServerDefaults:
+        try:
+            return read_server_defaults(text)
+        except ValueError as error:
+            raise SettingsError(f"{where} is {text!r}: {error}") from error
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 

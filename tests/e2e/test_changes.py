@@ -83,14 +83,13 @@ def test_an_upgrade_of_the_chart_and_the_way_back_go_by_without_a_failed_call(
     assert "ok    WhisperModels are defined as this version knows them" in said
     assert "is at work: it renews the lease" in said
 
-    before = pull_policy(place, "small")
     jobs = place.names("jobs")
     with under_load(place, "small") as told:
         # Another operator takes over, and has other pods of servers made.
-        ground.install_operator(place.cluster, "images.pullPolicy=Never", chart=next_version(tmp_path))
-        place.wait_for("small", "the upgrade's servers serve", lambda: pull_policy(place, "small") == "Never")
+        ground.install_operator(place.cluster, "servers.podLabels.tier=gold", chart=next_version(tmp_path))
+        place.wait_for("small", "the upgrade's servers serve", lambda: tiers_that_serve(place, "small") == {"gold"})
         ground.roll_back_operator(place.cluster)
-        place.wait_for("small", "the earlier servers serve", lambda: pull_policy(place, "small") == before)
+        place.wait_for("small", "the earlier servers serve", lambda: tiers_that_serve(place, "small") == {None})
     assert told["failed"] == []
     assert told["heard"] == [TEXT]
     assert place.names("jobs") == jobs, "nothing was pulled again"
@@ -104,15 +103,13 @@ def next_version(folder: Path) -> Path:
     return chart
 
 
-def pull_policy(place: Place, name: str) -> str | None:
-    """How the image of the model's servers is pulled; None while not all are of one kind and ready."""
+def tiers_that_serve(place: Place, name: str) -> set[str | None]:
+    """The label `tier` of each of the model's servers, when as many are ready as there are to be."""
     deployment = json.loads(place.kubectl("get", "deployment", f"{name}-server", "-o", "json"))
-    status = deployment["status"]
-    counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "readyReplicas")}
-    if status["observedGeneration"] != deployment["metadata"]["generation"] or counts != {1}:
-        return None
-    policy: str = deployment["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"]
-    return policy
+    if deployment["status"].get("readyReplicas") != 1:
+        return set()
+    pods = json.loads(place.kubectl("get", "pods", "-l", "app.kubernetes.io/component=server", "-o", "json"))["items"]
+    return {pod["metadata"]["labels"].get("tier") for pod in pods}
 
 
 @pytest.mark.timeout(900)

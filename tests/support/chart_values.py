@@ -12,6 +12,8 @@ import yaml
 
 from tests.support.chart import CHART
 from tests.support.documents import read_yaml
+from tests.support.local_schema import KEPT, strict
+from tests.support.whispermodels import schema as resource
 
 JSON = dict[str, Any]
 
@@ -82,9 +84,9 @@ def _value(node: yaml.Node, default: Any, comment: Comment, lines: list[str], pa
     if isinstance(default, dict) and default:
         assert isinstance(node, yaml.MappingNode)
         return described | _object(node, default, lines, f"{path}.")
-    if isinstance(default, dict) or (isinstance(default, list) and "items" not in annotation):
+    if (isinstance(default, dict) and not annotation) or (isinstance(default, list) and "items" not in annotation):
         raise AnnotationError(f"{path}: say what it may hold")
-    return described | {"type": _TYPES[type(default)]} | annotation
+    return {"type": _TYPES[type(default)]} | annotation | described
 
 
 def _comment(lines: list[str], line: int, path: str) -> Comment:
@@ -109,11 +111,21 @@ def _closed(shape: Any) -> Any:
     if not isinstance(shape, dict):
         return shape
     fields = {key: _closed(value) for key, value in shape.items()}
+    if "$field" in fields:
+        return _field(fields["$field"])
     if isinstance(fields.get("$ref"), str):
         fields["$ref"] = f"#/definitions/{fields['$ref']}"
     if isinstance(fields.get("properties"), dict):
         fields = {"type": "object", "additionalProperties": False} | fields
     return fields
+
+
+def _field(path: str) -> JSON:
+    """Return the schema of a field of the resource, such as spec.server.env."""
+    node = resource()
+    for name in path.split("."):
+        node = node["properties"][name]
+    return strict(node, kept=(*KEPT, "description"))
 
 
 def schema_text() -> str:

@@ -1,6 +1,8 @@
 """The JSON Schema that `whisper-operator up` and `check` know the resource by: `make manifests` writes it."""
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +11,42 @@ from tests.support.whispermodels import schema
 FILE = Path(__file__).parents[2] / "operator" / "whisper_operator" / "api" / "schema.json"
 
 # The same in both languages.
-_KEPT = ("type", "required", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+KEPT = (
+    "type",
+    "required",
+    "enum",
+    "pattern",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "maxProperties",
+)
 
 
 def local_schema() -> dict[str, Any]:
     """Return the schema of the spec, which knows each of its fields and no other."""
-    return _strict(schema()["properties"]["spec"])
+    return strict(schema()["properties"]["spec"])
 
 
-def _strict(node: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: node[key] for key in (*_KEPT, "maxProperties") if key in node}
+def strict(node: dict[str, Any], *, kept: Sequence[str] = KEPT) -> dict[str, Any]:
+    """Return a part of the resource's schema as JSON Schema; of its keywords those in `kept`, which mean the same."""
+    inner = partial(strict, kept=kept)
+    made = {key: node[key] for key in kept if key in node}
     if node.get("x-kubernetes-int-or-string"):
-        kept["type"] = ["integer", "string"]
+        made["type"] = ["integer", "string"]
     if node.get("x-kubernetes-list-type") == "set":
-        kept["uniqueItems"] = True
+        made["uniqueItems"] = True
     if "properties" in node:
-        kept["properties"] = {name: _strict(child) for name, child in node["properties"].items()}
-        kept["additionalProperties"] = False
+        made["properties"] = {name: inner(child) for name, child in node["properties"].items()}
+        made["additionalProperties"] = False
     if "additionalProperties" in node:
-        kept["additionalProperties"] = _strict(node["additionalProperties"])
+        made["additionalProperties"] = inner(node["additionalProperties"])
     if "items" in node:
-        kept["items"] = _strict(node["items"])
-    return kept
+        made["items"] = inner(node["items"])
+    return made
 
 
 def text() -> str:

@@ -23,6 +23,7 @@ from tests.support.whispermodels import CRD_FILE
 from whisper_contract import reasons as contract
 from whisper_operator import settings
 from whisper_operator.api import conditions
+from whisper_operator.api.defaults import ServerDefaults
 from whisper_operator.api.reasons import EXPLANATIONS, Explanation
 from whisper_operator.metrics import Metrics
 from whisper_server.operations.metrics import Metrics as ServerMetrics
@@ -198,7 +199,7 @@ def operator() -> str:
 def _setting(setting: Any) -> str:
     flag = "--" + setting.name.replace("_", "-")
     default = ",".join(setting.default) if isinstance(setting.default, tuple) else setting.default
-    shown = f"`{default}`" if default not in ("", None) else "empty"
+    shown = f"`{default}`" if default not in ("", None, ServerDefaults()) else "empty"
     return f"| `{flag}` | `{settings.PREFIX}{setting.name.upper()}` | {shown} | {setting.metadata['help']} |\n"
 
 

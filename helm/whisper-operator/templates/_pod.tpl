@@ -9,6 +9,8 @@
   value: {{ .Values.images.pullPolicy }}
 - name: WHISPER_OPERATOR_IMAGE_PULL_SECRETS
   value: {{ join "," .Values.images.pullSecrets | quote }}
+- name: WHISPER_OPERATOR_SERVER_DEFAULTS
+  value: {{ include "whisper-operator.serverDefaults" . | quote }}
 - name: WHISPER_OPERATOR_NAMESPACES
   value: {{ join "," .Values.watchNamespaces | quote }}
 - name: WHISPER_OPERATOR_MAX_ROLLOUTS
@@ -28,6 +30,17 @@
 {{- with .Values.operator.env }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* As JSON, and only what is set. */}}
+{{- define "whisper-operator.serverDefaults" -}}
+{{- $set := dict -}}
+{{- range $name, $value := .Values.servers -}}
+{{- if $value -}}
+{{- $set = set $set $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $set -}}
 {{- end -}}
 
 {{- define "whisper-operator.podSecurity" -}}

@@ -3,6 +3,7 @@
 import math
 
 from whisper_operator.api import names
+from whisper_operator.api.defaults import with_defaults
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Resources, Server
 from whisper_operator.api.status import Artifact
@@ -32,6 +33,7 @@ def build_deployment(model: Model, settings: Settings, artifact: Artifact | None
     """Return the Deployment that serves `artifact`; None before there is one."""
     if artifact is None:
         return None
+    model = with_defaults(model, settings.server_defaults)
     deployment = new_object(model, "apps/v1", "Deployment", names.deployment(model.name), names.COMPONENT_SERVER)
     deployment["spec"] = {
         "replicas": model.spec.server.replicas,

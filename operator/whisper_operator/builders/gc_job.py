@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from whisper_contract.digest import parse_digest
 from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api import names
+from whisper_operator.api.defaults import with_defaults
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Resources
 from whisper_operator.builders import loader_pods, pods
@@ -83,7 +84,7 @@ def _pod(model: Model, settings: Settings, removal: Removal, where: PullPlacemen
         "containers": [container],
         "volumes": [pods.store_volume(model), pods.temporary_volume("64Mi")],
         **loader_pods.pod_frame(model, settings),
-        **placement(model, where, beside),
+        **placement(with_defaults(model, settings.server_defaults), where, beside),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from whisper_contract.store import STORE_MOUNT
 from whisper_operator.api import names
+from whisper_operator.api.defaults import with_defaults
 from whisper_operator.api.inputs import source_uri
 from whisper_operator.api.model import Model
 from whisper_operator.api.spec import Resources, Spec
@@ -68,7 +69,7 @@ def _pod(model: Model, settings: Settings, where: PullPlacement, beside: Sequenc
         "containers": [last],
         "volumes": volumes,
         **loader_pods.pod_frame(model, settings),
-        **placement(model, where, beside),
+        **placement(with_defaults(model, settings.server_defaults), where, beside),
     }
 
 

@@ -106,7 +106,8 @@ def _parts(model: Model, settings: Settings, artifact: Artifact) -> Iterator[tup
             yield from _leaves(f"spec.server.{field}", value)
     yield "spec.podSecurityContext", msgspec.to_builtins(model.spec.pod_security_context)
     yield ARTIFACT, artifact.key
-    yield SETTINGS, [settings.server_image, settings.image_pull_policy, settings.image_pull_secrets]
+    defaults = msgspec.to_builtins(settings.server_defaults)
+    yield SETTINGS, [settings.server_image, settings.image_pull_policy, settings.image_pull_secrets, defaults]
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,10 @@
 """What the chart renders: the golden files, and what must hold whatever the values are."""
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -20,8 +22,9 @@ from tests.support.chart import (
     render_text,
 )
 from tests.support.documents import read_yaml
+from whisper_operator.api.defaults import ServerDefaults
 from whisper_operator.cli import build_parser
-from whisper_operator.settings import PREFIX, Settings
+from whisper_operator.settings import PREFIX, Settings, read_settings
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -122,6 +125,13 @@ def test_helm_test_runs_the_operators_check_as_the_operator_with_its_settings(ar
     parsed = build_parser().parse_args(container["args"])
     (role,) = [one for one in of_kind(objects, "Role") if one["metadata"]["namespace"] == "team-a"]
     assert (parsed.command, parsed.rights) == ("check", role["rules"])
+
+
+def test_the_operator_takes_the_defaults_of_servers_that_the_chart_hands_to_it() -> None:
+    values = read_yaml(EVERY_OPTION.read_text())
+    defaults = read_settings({}, environment(render(*CASES["every-option"]))).server_defaults
+    assert json.loads(msgspec.json.encode(defaults)) == values["servers"]
+    assert read_settings({}, environment(render())).server_defaults == ServerDefaults()
 
 
 def test_labels_are_on_all_that_is_installed_and_on_the_pods() -> None:

@@ -37,6 +37,7 @@ def test_lists_are_separated_by_commas() -> None:
         ({"log_format": "xml"}, r"--log-format \(WHISPER_OPERATOR_LOG_FORMAT\) is 'xml': expected one of json, text"),
         ({"probe_port": "70000"}, "expected a whole number from 1 to 65535"),
         ({"probe_port": "http"}, "expected a whole number from 1 to 65535"),
+        ({"server_defaults": '{"replicas": 2}'}, r"--server-defaults .* unknown field `replicas`"),
         ({"loader_image": ""}, "give --loader-image or WHISPER_OPERATOR_LOADER_IMAGE"),
     ],
     ids=str,
