@@ -3,14 +3,19 @@
 import json
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
 
+import grpc
 import promql_parser
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.support.chart import CASES, CHART, of_kind, render
+from tests.support.chart import CASES, CHART, of_kind, operator_container, render
 from tests.support.documents import read_yaml
+from tests.support.objects import ARTIFACT, SETTINGS, model_of
 from whisper_operator.api import conditions, names
+from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.metrics import Metrics as OperatorMetrics
 from whisper_server.operations.metrics import Metrics as ServerMetrics
 
@@ -27,7 +32,10 @@ def samples(registry: CollectorRegistry) -> Iterator[str]:
             yield metric.name + suffix
 
 
-SAMPLES = {*samples(OperatorMetrics().registry), *samples(ServerMetrics().registry)}
+REGISTRIES = (OperatorMetrics().registry, ServerMetrics().registry)
+SAMPLES = {name for registry in REGISTRIES for name in samples(registry)}
+# What Prometheus adds to each series, the PodMonitor to those of servers, and the library to a histogram's.
+ADDED = {"namespace", "model", "job", "pod", "instance", "le"}
 ALERTS = {alert["alert"]: alert["expr"] for alert in read_yaml((FOLDER / "alerts.yaml").read_text())}
 PANELS = {
     f"{file.stem}: {panel['title']} {target['refId']}": target["expr"]
@@ -60,6 +68,40 @@ def test_an_expression_asks_for_metrics_that_the_code_has(expression: str) -> No
     asked = {selector.name for selector in selectors(expression)}
     assert asked
     assert asked <= SAMPLES
+
+
+def labels_of(sample: str) -> set[str]:
+    """The labels that a series of this name may have."""
+    collectors = (registry._names_to_collectors.get(sample) for registry in REGISTRIES)
+    return {*ADDED, *(label for one in collectors for label in getattr(one, "_labelnames", ()))}
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
+def test_an_expression_asks_for_labels_that_its_metrics_have(expression: str) -> None:
+    known = [labels_of(str(selector.name)) for selector in selectors(expression)]
+    matched = [{one.name for one in selector.matchers.matchers} for selector in selectors(expression)]
+    assert all(asked <= there for asked, there in zip(matched, known, strict=True))
+    assert grouped_by(expression) <= set.union(*known)
+
+
+def grouped_by(expression: str) -> set[str]:
+    return {label for group in re.findall(r"\bby \(([^)]*)\)", expression) for label in group.split(", ")}
+
+
+def test_what_an_alert_says_of_itself_names_only_labels_that_it_keeps() -> None:
+    for alert in read_yaml((FOLDER / "alerts.yaml").read_text()):
+        named = set(re.findall(r"\$labels\.(\w+)", " ".join(alert["annotations"].values())))
+        assert named <= grouped_by(alert["expr"]), alert["alert"]
+
+
+def test_codes_that_alerts_ask_for_are_grpcs_and_https() -> None:
+    matchers = [one for expr in ALERTS.values() for found in selectors(expr) for one in found.matchers.matchers]
+    asked = [code for one in matchers if one.name == "code" for code in one.value.split("|")]
+    assert asked
+    grpc_codes = {code.name for code in grpc.StatusCode}
+    statuses = [str(status.value) for status in HTTPStatus]
+    for code in asked:
+        assert code in grpc_codes or any(re.fullmatch(code, status) for status in statuses)
 
 
 def test_every_metric_of_the_dashboards_choices_is_one_of_the_code() -> None:
@@ -103,10 +145,21 @@ def test_alerts_and_dashboards_are_installed_as_they_stand_in_the_files() -> Non
     }
 
 
+def port_of(monitor: dict[str, Any]) -> str:
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    return str(endpoint["port"])
+
+
 def test_the_pod_monitors_select_the_operators_pods_and_the_servers() -> None:
     objects = render("--set=monitoring.podMonitors.create=true")
     (deployment,) = of_kind(objects, "Deployment")
     operator, servers = of_kind(objects, "PodMonitor")
+    assert port_of(operator) in {port["name"] for port in operator_container(objects)["ports"]}
+    served = build_deployment(model_of({"source": {"baked": {"path": "/m"}}}), SETTINGS, ARTIFACT)
+    assert served is not None
+    (container,) = served["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports[port_of(servers)] == names.PROBE_PORT
     assert operator["spec"]["selector"] == deployment["spec"]["selector"]
     labels = names.labels("a-model", names.COMPONENT_SERVER)
     assert servers["spec"]["selector"]["matchLabels"].items() <= labels.items()
