@@ -77,7 +77,7 @@ class Place:
         self.cluster.kubectl.apply({**claim, "spec": {**storage, **binding}})
 
     def apply(self, name: str, source: dict[str, Any], **spec: Any) -> None:
-        """Apply a small WhisperModel on the CPU; `spec` adds to it or replaces parts of it."""
+        """Apply a small WhisperModel on the CPU; `spec` adds parts, replaces them, or (None) leaves them out."""
         whole = {
             "source": source,
             "cache": {"storageClassName": STORAGE_CLASS, "size": "1Gi"},
@@ -87,7 +87,9 @@ class Place:
         }
         metadata = {"name": name, "namespace": self.namespace}
         model = {"apiVersion": API_VERSION, "kind": "WhisperModel", "metadata": metadata}
-        self.cluster.kubectl.apply({**model, "spec": whole})
+        self.cluster.kubectl.apply(
+            {**model, "spec": {part: value for part, value in whole.items() if value is not None}}
+        )
 
     def s3_source(self, key: str, **more: Any) -> dict[str, Any]:
         """A source in the session's bucket, with the credentials of this namespace."""

@@ -7,28 +7,12 @@ import pytest
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import ROOT, build_images, buildah, image_name
+from tests.e2e.place import SMALL, Place
 from tests.support.archives import Archives
 from tests.support.loader import whisper_model
 from tests.support.s3 import S3Server
 
 IMAGE = "localhost/whisper-server-baked:test"
-# The image's program as its entry point starts it; ends well once the model has transcribed the bundled clip.
-READY = """
-import subprocess, sys, time, urllib.request
-ports = ["--host=127.0.0.1", "--grpc-port=0", "--http-port=0", "--probe-port=18001"]
-server = subprocess.Popen(["whisper-server", "--device=cpu", "--drain-delay-seconds=0", *ports])
-for _ in range(300):
-    time.sleep(0.2)
-    try:
-        urllib.request.urlopen("http://127.0.0.1:18001/health/ready")
-    except OSError:
-        if server.poll() is not None:
-            sys.exit("the server ended")
-    else:
-        server.terminate()
-        sys.exit(server.wait())
-sys.exit("the server never was ready")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +45,32 @@ def build(bucket: S3Server, secrets: Path, **arguments: str) -> str:
     )  # fmt: skip
 
 
-def test_a_server_with_the_model_inside_is_built_and_serves(bucket: S3Server, tmp_path: Path) -> None:
+def test_a_model_inside_the_servers_image_is_served_without_a_volume(
+    place: Place, bucket: S3Server, tmp_path: Path
+) -> None:
     reach = ("--endpoint", bucket.endpoint, "--quantization", "int8", "--json")
     pulled = whisper_model("pull", "s3://models/small.tar.zst", "--store", tmp_path, *reach, env=bucket.environment)
     build(bucket, tmp_path, DIGEST=pulled.json["digest"])
-
     container = buildah("from", "--pull-never", IMAGE, what="container").split()[-1]
     try:
         run = ("run", "--isolation=chroot", container, "--")
-        buildah(*run, "python", "-c", READY, what="server with the model inside")
         looked = (
             f"grep --recursive --files-with-matches --no-messages {bucket.secret_key} /model /etc /run /tmp /var; true"
         )
         assert buildah(*run, "sh", "-c", looked, what="files with the key") == "", "the key is not in the image"
+        archive = tmp_path / "baked.tar"
+        buildah("push", "--quiet", IMAGE, f"docker-archive:{archive}:{IMAGE}", what="image")
     finally:
         buildah("rm", container, what="container")
         buildah("rmi", IMAGE, what="image")
+    place.cluster.load_image(archive)
+    archive.unlink()
+
+    server = {"device": "cpu", "resources": SMALL, "image": IMAGE}
+    place.apply("small", {"baked": {"path": "/model"}}, server=server, cache=None, pull=None)
+    place.wait_ready("small")
+    assert place.transcribe("small", "en-01.flac") == ["Hello."]
+    assert place.names("jobs,persistentvolumeclaims") == set()
 
 
 def test_a_model_with_another_digest_ends_the_build(bucket: S3Server, tmp_path: Path) -> None:

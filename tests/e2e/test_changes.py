@@ -22,14 +22,16 @@ DEADLINE_SECONDS = 90
 #: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
 CLIP, TEXT = "en-01.flac", "Hello."
 FEW_CALLERS = 2
+#: Who speaks while servers are replaced: each stream outlives the change that it meets.
+STREAMS = 1
 
 
 @contextmanager
 def under_load(place: Place, name: str) -> Iterator[dict[str, Any]]:
-    """Have NVIDIA's client call the servers all the while; what came of it is in the dictionary afterwards."""
+    """Have NVIDIA's client call and speak to the servers all the while; the dictionary tells at last how it went."""
     address = place.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
     program = [sys.executable, "-m", "tests.support.riva_load", f"{address}:50051", "en-US", str(RECORDINGS / CLIP)]
-    program.append(f"--callers={FEW_CALLERS}")
+    program += [f"--callers={FEW_CALLERS}", f"--streams={STREAMS}"]
     told: dict[str, Any] = {}
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as calling:
         assert calling.stdout is not None
@@ -37,7 +39,7 @@ def under_load(place: Place, name: str) -> Iterator[dict[str, Any]]:
         try:
             yield told
         finally:
-            output, _ = calling.communicate(timeout=60)
+            output, _ = calling.communicate(timeout=240)
     told.update(json.loads(output))
 
 
@@ -66,6 +68,7 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
     assert told["failed"] == []
     assert told["heard"] == [TEXT]
     assert told["answered"] > FEW_CALLERS
+    assert told["streams"] > STREAMS
     assert place.names("jobs") <= jobs
     assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
 

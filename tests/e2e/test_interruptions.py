@@ -1,11 +1,15 @@
-"""Things end in the middle: the operator is killed, a model is deleted. Nothing is lost, nothing is left."""
+"""Things end in the middle: the operator, a server, kubelet; a model is deleted. Nothing is lost, nothing is left."""
 
+import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.place import Place
 from tests.support.archives import Archives
+from tests.support.machine import name_of, processes_of
 from tests.support.throttle import throttled
 
 KINDS = "jobs,pods,deployments,replicasets,services,endpointslices,persistentvolumeclaims,configmaps,whispermodels"
@@ -24,6 +28,29 @@ def test_an_operator_killed_in_mid_pull_goes_on_where_it_was(place: Place, archi
         place.wait_ready("small")
     assert place.names("jobs") == jobs, "the pull that was under way was taken up, not started again"
     assert place.transcribe("small", "en-01.flac") == ["Hello."]
+
+
+def test_a_server_and_a_kubelet_that_end_come_back_and_serve_on(place: Place, archives: Archives) -> None:
+    place.s3.put("models", "small.tar.zst", archives.whole())
+    place.volume("store")
+    place.apply("small", place.s3_source("small.tar.zst"))
+    place.wait_ready("small")
+    jobs = place.names("jobs")
+    place.cluster.nodes[0].kill_kubelet()
+    assert place.transcribe("small", "en-01.flac") == ["Hello."], "containers do without kubelet"
+    (server,) = (one for one in processes_of(place.cluster) if name_of(one) == "whisper-server")
+    os.kill(server.pid, signal.SIGKILL)
+    place.cluster.nodes[0].start_kubelet()
+    place.wait_for("small", "its container is started again", lambda: restarts(place) == [1])
+    place.wait_ready("small")
+    assert place.transcribe("small", "en-01.flac") == ["Hello."]
+    assert place.names("jobs") == jobs, "there is nothing to pull"
+
+
+def restarts(place: Place) -> list[int]:
+    """How often each server's container was started again."""
+    servers = json.loads(place.kubectl("get", "pods", "--selector=app.kubernetes.io/component=server", "-o", "json"))
+    return [status["restartCount"] for pod in servers["items"] for status in pod["status"]["containerStatuses"]]
 
 
 def test_deletion_leaves_nothing(place: Place, archives: Archives) -> None:

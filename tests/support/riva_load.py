@@ -1,9 +1,10 @@
 """Call a server with NVIDIA's own Riva client, over and over, until standard input ends; then tell what came of it.
 
-    python -m tests.support.riva_load HOST:PORT LANGUAGE FILE [--callers 4]
+    python -m tests.support.riva_load HOST:PORT LANGUAGE FILE [--callers 4] [--streams 1]
 
-Prints `calling` once each caller has its first answer, and one JSON object at the end: how many calls were answered,
-the different transcripts, and what each call that failed was told. A process of its own for the same reasons as
+Callers send the file at once; streams send it bit by bit, and slowly. Prints `calling` once each caller has its first
+answer and each stream is heard, and one JSON object at the end: how many calls and streams were answered, the different
+transcripts, and what each one that failed was told. A process of its own for the same reasons as
 riva_transcribe. It uses nothing of this project.
 """
 
@@ -11,11 +12,17 @@ import argparse
 import json
 import sys
 import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import riva.client
+
+#: How long the file takes to send in a stream, which is open before servers go away and goes on as they do.
+STREAM_SECONDS = 12.0
+PIECES = 80
 
 
 class Load:
@@ -25,6 +32,7 @@ class Load:
         self.over = threading.Event()
         self.begun = threading.Barrier(callers + 1)
         self.heard: Counter[str] = Counter()
+        self.streams = 0
         self.failed: list[str] = []
 
 
@@ -44,6 +52,33 @@ def call(load: Load, server: str, language: str, audio: bytes) -> None:
             first = False
 
 
+def stream(load: Load, server: str, language: str, audio: bytes) -> None:
+    """Be one caller who speaks, one stream after another."""
+    service = riva.client.ASRService(riva.client.Auth(uri=server))
+    config = riva.client.RecognitionConfig(language_code=language, max_alternatives=1)
+    streaming = riva.client.StreamingRecognitionConfig(config=config, interim_results=False)
+    first = True
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal first
+        size = -(-len(audio) // PIECES)
+        for start in range(0, len(audio), size):
+            yield audio[start : start + size]
+            if first:
+                load.begun.wait()
+                first = False
+            time.sleep(STREAM_SECONDS / PIECES)
+
+    while not load.over.is_set():
+        try:
+            answers = service.streaming_response_generator(pieces(), streaming)
+            finals = [result for answer in answers for result in answer.results if result.is_final]
+            load.heard["".join(result.alternatives[0].transcript for result in finals).strip()] += 1
+            load.streams += 1
+        except grpc.RpcError as error:
+            load.failed.append(f"in a stream: {error.code().name}: {error.details()}")
+
+
 def main(arguments: list[str]) -> int:
     """Call until standard input ends."""
     parser = argparse.ArgumentParser(description="Call a server with NVIDIA's Riva client until standard input ends.")
@@ -51,11 +86,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("language", help="a BCP-47 tag such as en-US")
     parser.add_argument("file", type=Path)
     parser.add_argument("--callers", type=int, default=4)
+    parser.add_argument("--streams", type=int, default=0)
     options = parser.parse_args(arguments)
-    load, audio = Load(options.callers), options.file.read_bytes()
+    load, audio = Load(options.callers + options.streams), options.file.read_bytes()
     threads = [
-        threading.Thread(target=call, args=(load, options.server, options.language, audio))
-        for _ in range(options.callers)
+        threading.Thread(target=target, args=(load, options.server, options.language, audio))
+        for target in (call,) * options.callers + (stream,) * options.streams
     ]
     for thread in threads:
         thread.start()
@@ -65,7 +101,12 @@ def main(arguments: list[str]) -> int:
     load.over.set()
     for thread in threads:
         thread.join()
-    told = {"answered": load.heard.total(), "heard": sorted(load.heard), "failed": load.failed}
+    told = {
+        "answered": load.heard.total(),
+        "streams": load.streams,
+        "heard": sorted(load.heard),
+        "failed": load.failed,
+    }
     print(json.dumps(told, ensure_ascii=False))
     return 0
 
