@@ -110,11 +110,19 @@ def test_a_node_without_kubelet_becomes_not_ready_and_comes_back(cluster: Cluste
     cluster.kubectl("wait", "node/node-2", "--for=condition=Ready", "--timeout=240s")
 
 
-def test_a_second_cluster_has_names_and_addresses_of_its_own_and_takes_only_those_away(cluster: Cluster) -> None:
+def test_a_second_cluster_has_names_and_addresses_of_its_own_and_takes_only_those_away(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     before = machine()
     with Cluster.start() as second:
         assert second.host_address != cluster.host_address
         assert machine() > before
+        load_talker(second, tmp_path)
+        second.kubectl.apply(talker("one", "node-1"))
+        second.kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=240s")
+        everything = processes_of(second)
+        assert {"kubelet", "containerd-shim", "talker", "pause", "etcd"} <= {name_of(process) for process in everything}
+    assert not [process for process in everything if process.alive()]
     assert machine() == before
     assert fetch(pod_url(cluster, "one")) == "I am one"
 
@@ -132,6 +140,7 @@ def test_a_cluster_interrupted_while_it_starts_leaves_nothing_behind(seconds: fl
 
 
 def test_what_a_killed_harness_left_is_cleared_away_by_the_next_start() -> None:
+    """Here by the command, whose cluster outlives it and goes when told."""
     before = machine()
     with holder() as process:
         assert process.stdout is not None
@@ -141,16 +150,10 @@ def test_what_a_killed_harness_left_is_cleared_away_by_the_next_start() -> None:
         process.kill()
     assert machine() > before
     assert any(process_left.alive() for process_left in left)
-    with Cluster.start():
-        assert not any(process_left.alive() for process_left in left)
-        assert not run.exists()
-    assert machine() == before
-
-
-def test_the_command_s_cluster_outlives_it_and_goes_when_told() -> None:
-    before = machine()
     try:
         export = command("up")
+        assert not any(process_left.alive() for process_left in left)
+        assert not run.exists()
         assert command("up") == export, "it is up already"
         assert export == f"export KUBECONFIG={command('kubeconfig')}"
         assert "node-1   Ready" in command("status")
@@ -160,18 +163,6 @@ def test_the_command_s_cluster_outlives_it_and_goes_when_told() -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         command("kubeconfig")
     assert refused.value.stderr == "cluster: no cluster is up for this checkout: `make cluster-up` starts one\n"
-
-
-def test_no_process_is_left_of_a_cluster_and_its_pods(tmp_path: Path) -> None:
-    before = machine()
-    with Cluster.start() as running:
-        load_talker(running, tmp_path)
-        running.kubectl.apply(talker("one", "node-1"))
-        running.kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=240s")
-        everything = processes_of(running)
-        assert {"kubelet", "containerd-shim", "talker", "pause", "etcd"} <= {name_of(process) for process in everything}
-    assert not [process for process in everything if process.alive()]
-    assert machine() == before
 
 
 def load_talker(cluster: Cluster, folder: Path) -> None:

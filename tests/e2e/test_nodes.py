@@ -1,5 +1,6 @@
 """Two nodes: a volume that only one of them may mount, and a node that is lost with all that runs on it."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,7 +81,9 @@ def test_what_a_lost_node_served_and_pulled_is_served_and_pulled_elsewhere(place
     server = {"device": "cpu", "resources": SMALL, **MOVES}
     pull = {"resources": SMALL, **MOVES}
     slow = archives.whole().stat().st_size // 60
-    with throttled(place.s3.host, (place.s3.host, place.s3.port), bytes_per_second=slow) as port:
+    is_lost = threading.Event()
+    relayed = throttled(place.s3.host, (place.s3.host, place.s3.port), bytes_per_second=slow, until=is_lost)
+    with relayed as port:
         place.cluster.kubectl("cordon", other.name)
         place.apply("serves", place.s3_source("small.tar.zst"), server=server, pull=pull)
         place.wait_ready("serves")
@@ -90,6 +93,7 @@ def test_what_a_lost_node_served_and_pulled_is_served_and_pulled_elsewhere(place
         place.cluster.kubectl("uncordon", other.name)
         lost.link_down()
         lost.kill_kubelet()
+        is_lost.set()
         try:
             within(place, "serves", lambda: nodes_of(place, "server") == {other.name})
             within(place, "serves", lambda: place.condition("serves", "Ready")["status"] == "True")

@@ -4,17 +4,30 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 _CHUNK = 16 * 1024
 
 
+@dataclass(frozen=True)
+class _Slowness:
+    bytes_per_second: int
+    until: threading.Event
+
+
 @contextmanager
-def throttled(host: str, target: tuple[str, int], *, bytes_per_second: int) -> Iterator[int]:
-    """Relay a port of `host` to `target`, with at most `bytes_per_second` back to each caller; yield the port."""
+def throttled(
+    host: str, target: tuple[str, int], *, bytes_per_second: int, until: threading.Event | None = None
+) -> Iterator[int]:
+    """Relay a port of `host` to `target`, with at most `bytes_per_second` back to each caller; yield the port.
+
+    There is no such limit any more once `until` is set.
+    """
+    slow = _Slowness(bytes_per_second, until or threading.Event())
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="throttle", daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(_listen(host, target, bytes_per_second), loop).result(timeout=10)
+    server = asyncio.run_coroutine_threadsafe(_listen(host, target, slow), loop).result(timeout=10)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -24,11 +37,11 @@ def throttled(host: str, target: tuple[str, int], *, bytes_per_second: int) -> I
         loop.close()
 
 
-async def _listen(host: str, target: tuple[str, int], bytes_per_second: int) -> asyncio.Server:
+async def _listen(host: str, target: tuple[str, int], slow: _Slowness) -> asyncio.Server:
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection(*target)
         there = asyncio.create_task(_copy(reader, upstream_writer, None))
-        back = asyncio.create_task(_copy(upstream_reader, writer, bytes_per_second))
+        back = asyncio.create_task(_copy(upstream_reader, writer, slow))
         # Ended half-way, the relay ends quietly: asyncio would report the cancellation of a connection's task.
         try:
             await asyncio.gather(there, back, writer.wait_closed(), return_exceptions=True)
@@ -38,13 +51,13 @@ async def _listen(host: str, target: tuple[str, int], bytes_per_second: int) -> 
     return await asyncio.start_server(relay, host, 0)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bytes_per_second: int | None) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, slow: _Slowness | None) -> None:
     try:
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()
-            if bytes_per_second is not None:
-                await asyncio.sleep(len(chunk) / bytes_per_second)
+            if slow and not slow.until.is_set():
+                await asyncio.sleep(len(chunk) / slow.bytes_per_second)
     except ConnectionError:
         pass
     finally:
