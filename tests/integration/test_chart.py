@@ -15,7 +15,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
 from tests.integration.world import PATIENCE_SECONDS
-from tests.support.chart import CASES, CHART, RELEASE, environment, helm, of_kind, render, render_text
+from tests.support.chart import CASES, CHART, RELEASE, HelmError, environment, helm, of_kind, render, render_text
 from tests.support.whispermodels import install_crd, minimal, model, schema
 from whisper_operator.checking import check
 from whisper_operator.cli import build_parser
@@ -47,34 +47,40 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
 def test_all_that_is_rendered_is_taken_without_a_warning(kubectl: Kubectl, arguments: tuple[str, ...]) -> None:
+    install_crd(kubectl)
     rendered = render_text(*arguments, *WITHOUT_PROMETHEUS, WITHOUT_TESTS, f"--namespace={NAMESPACE}")
     server_checks = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
     said = kubectl("apply", "--filename=-", *server_checks, stdin=rendered)
     assert "(server dry run)" in said
 
 
-def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> None:
+@contextmanager
+def installed(kubectl: Kubectl, *arguments: str) -> Iterator[str]:
+    """Have the chart installed with these arguments while the block runs; yield its notes."""
     where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
-    notes = helm("install", RELEASE, str(CHART), *where)
+    notes = helm("install", RELEASE, str(CHART), *where, *arguments)
     try:
+        yield notes
+    finally:
+        helm("uninstall", RELEASE, *where)
+
+
+def test_it_installs_grants_what_it_says_and_uninstalls(kubectl: Kubectl) -> None:
+    with installed(kubectl) as notes:
         assert f"kubectl -n {NAMESPACE} rollout status deployment/{RELEASE}-whisper-operator" in notes
         assert may(kubectl, OPERATOR, "patch", "whispermodels/status")
         assert not may(kubectl, OPERATOR, "get", "secrets")
         assert not may(kubectl, OPERATOR, "update", "whispermodels")
         editors_of_the_namespace_may_create_models(kubectl)
         the_pod_of_helm_test_is_taken_without_a_warning(kubectl)
-    finally:
-        helm("uninstall", RELEASE, *where)
     assert not may(kubectl, OPERATOR, "list", "whispermodels")
     assert kubectl.get("crd", CRD)["spec"]["scope"] == "Namespaced"
 
 
 def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(kubectl: Kubectl) -> None:
     # What Argo CD and Flux ask of a chart: a server-side apply of the same values is no change.
-    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
     arguments = (*CASES["every-option"], *WITHOUT_PROMETHEUS)
-    helm("install", RELEASE, str(CHART), *where, *arguments)
-    try:
+    with installed(kubectl, *arguments):
         rendered = render_text(*arguments, WITHOUT_TESTS, f"--namespace={NAMESPACE}")
         assert rendered == render_text(*arguments, WITHOUT_TESTS, f"--namespace={NAMESPACE}")
         assert kubectl("diff", "--server-side", "--force-conflicts", "--filename=-", stdin=rendered) == ""
@@ -82,8 +88,6 @@ def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(ku
         # It fails where there are differences, and then tells of no trouble.
         with pytest.raises(ClusterError, match=r"--filename=-: $"):
             kubectl("diff", "--server-side", "--force-conflicts", "--filename=-", stdin=other)
-    finally:
-        helm("uninstall", RELEASE, *where)
 
 
 def test_the_command_of_the_notes_upgrades_the_definition_that_helm_installed(kubectl: Kubectl) -> None:
@@ -101,11 +105,38 @@ def test_the_command_of_the_notes_upgrades_the_definition_that_helm_installed(ku
     assert version["schema"]["openAPIV3Schema"] == schema()
 
 
+def test_models_of_the_values_are_made_and_stay_unless_they_say_otherwise(kubectl: Kubectl) -> None:
+    install_crd(kubectl)
+    models: dict[str, Any] = {"stays": {"spec": minimal()}, "goes": {"spec": minimal(), "keep": False}}
+    with installed(kubectl, models_of(models)):
+        assert names_of_models(kubectl) == {"stays", "goes"}
+        upgrade(kubectl, "--reset-values")
+        assert names_of_models(kubectl) == {"stays"}
+        upgrade(kubectl, models_of(models))  # the one that stayed is taken up again
+        models["stays"]["spec"]["server"] = {"replicas": -1}
+        with pytest.raises(HelmError, match=r"/models/stays/spec/server/replicas.*minimum"):
+            upgrade(kubectl, models_of(models))
+    assert names_of_models(kubectl) == {"stays"}
+    kubectl("delete", "whispermodels", "stays", f"--namespace={NAMESPACE}")
+
+
+def models_of(models: dict[str, Any]) -> str:
+    return f"--set-json=models={json.dumps(models)}"
+
+
+def upgrade(kubectl: Kubectl, *arguments: str) -> None:
+    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
+    helm("upgrade", RELEASE, str(CHART), *where, *arguments)
+
+
+def names_of_models(kubectl: Kubectl) -> set[str]:
+    listed = kubectl("get", "whispermodels", f"--namespace={NAMESPACE}", "--output=name")
+    return {line.rpartition("/")[2] for line in listed.split()}
+
+
 def test_the_check_tells_whether_the_operator_can_work(control_plane: ControlPlane, kubectl: Kubectl) -> None:
     install_crd(kubectl)
-    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
-    helm("install", RELEASE, str(CHART), *where, "--set=watchNamespaces={team-a,team-b}")
-    try:
+    with installed(kubectl, "--set=watchNamespaces={team-a,team-b}"):
         # What the operator's pod does, for which there is no kubelet here.
         client = as_operator(control_plane)
         assert "FAIL  no operator holds the lease" in checked(client, patience_seconds=0)
@@ -117,8 +148,6 @@ def test_the_check_tells_whether_the_operator_can_work(control_plane: ControlPla
             ]
         kubectl("delete", "rolebinding", f"{RELEASE}-whisper-operator-{NAMESPACE}", "--namespace=team-b")
         assert "FAIL  the operator may not list whispermodels in team-b, watch whispermodels" in checked(client)
-    finally:
-        helm("uninstall", RELEASE, *where)
 
 
 @contextmanager

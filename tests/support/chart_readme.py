@@ -16,7 +16,7 @@ README = CHART / "README.md"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value as a table tells of it; a default of None is that of an object with values of its own."""
+    """One value as a table tells of it; a default of None is that of one with values of its own, or of a field."""
 
     path: str
     type: str
@@ -40,10 +40,14 @@ def tables(heading: str) -> str:
 def _rows(made: JSON, node: JSON, default: Any, path: str) -> Iterator[Row]:
     node = _resolved(made, node)
     inside = node.get("properties", {}) if default else {}
-    shown = None if inside else f"`{json.dumps(default, ensure_ascii=False)}`"
+    shown = None if inside or default is None else f"`{json.dumps(default, ensure_ascii=False)}`"
     yield Row(path, _type(made, node), shown, node["description"])
     for name, child in inside.items():
         yield from _rows(made, child, default[name], f"{path}.{name}")
+    held = node.get("additionalProperties")
+    if isinstance(held, dict) and default is not None:
+        for name, child in _resolved(made, held).get("properties", {}).items():
+            yield from _rows(made, child, None, f"{path}.NAME.{name}")
 
 
 def _resolved(made: JSON, node: JSON) -> JSON:

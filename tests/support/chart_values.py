@@ -112,7 +112,7 @@ def _closed(shape: Any) -> Any:
         return shape
     fields = {key: _closed(value) for key, value in shape.items()}
     if "$field" in fields:
-        return _field(fields["$field"])
+        return _field(fields.pop("$field")) | fields
     if isinstance(fields.get("$ref"), str):
         fields["$ref"] = f"#/definitions/{fields['$ref']}"
     if isinstance(fields.get("properties"), dict):

@@ -46,6 +46,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The labels of what is none of the operator's pods, and not to be selected with them, from (list $ "check"). */}}
+{{- define "whisper-operator.labelsOf" -}}
+{{- set (include "whisper-operator.labels" (index . 0) | fromYaml) "app.kubernetes.io/component" (index . 1) | toYaml -}}
+{{- end -}}
+
 {{/* One image, from (list $ .Values.images.loader). */}}
 {{- define "whisper-operator.image" -}}
 {{- $root := index . 0 -}}

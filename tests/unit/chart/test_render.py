@@ -110,7 +110,7 @@ def test_the_chart_sets_every_setting_of_the_operator() -> None:
 
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
 def test_helm_test_runs_the_operators_check_as_the_operator_with_its_settings(arguments: tuple[str, ...]) -> None:
-    objects = render(*arguments, "--set=watchNamespaces={team-a}")
+    objects = render(*arguments, "--set=watchNamespaces={team-a,team-b}")
     (check,) = of_kind(objects, "Pod")
     assert check["metadata"]["annotations"]["helm.sh/hook"] == "test"
     (deployment,) = of_kind(objects, "Deployment")
@@ -132,6 +132,16 @@ def test_the_operator_takes_the_defaults_of_servers_that_the_chart_hands_to_it()
     defaults = read_settings({}, environment(render(*CASES["every-option"]))).server_defaults
     assert json.loads(msgspec.json.encode(defaults)) == values["servers"]
     assert read_settings({}, environment(render())).server_defaults == ServerDefaults()
+
+
+def test_a_model_is_in_the_releases_namespace_and_stays_unless_it_says_otherwise() -> None:
+    spec = {"source": {"huggingFace": {"repo": "a/b"}}}
+    models = {"one": {"spec": spec}, "two": {"spec": spec, "namespace": "team-a", "keep": False}}
+    one, two = of_kind(render(f"--set-json=models={json.dumps(models)}"), "WhisperModel")
+    assert (one["metadata"]["namespace"], one["spec"]) == (NAMESPACE, spec)
+    assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert two["metadata"]["namespace"] == "team-a"
+    assert "annotations" not in two["metadata"]
 
 
 def test_labels_are_on_all_that_is_installed_and_on_the_pods() -> None:

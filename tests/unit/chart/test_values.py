@@ -122,6 +122,13 @@ def test_every_option_differs_from_the_default_in_the_other_golden_file() -> Non
         (['--set-json=networkPolicy.metricsFrom=[{"podselector":{}}]'], "'podselector' not allowed"),
         (['--set-json=servers.env=[{"name":"A","valueFrom":{}}]'], "'valueFrom' not allowed"),
         (["--set=servers.nodeSelector.pool=1"], "got number, want string"),
+        (["--set=models.a.spec.source.s3.buckett=b"], "additional properties 'buckett' not allowed"),
+        (["--set=models.a.namespace=b"], "missing property 'spec'"),
+        (["--set=models.A.spec.source.http.url=https://a/b"], "does not match pattern"),
+        (
+            ["--set=models.a.spec.source.http.url=https://a/b", "--set=watchNamespaces={b}"],
+            "models.a would be in the namespace speech-system, and the operator looks after b alone",
+        ),
         (['--set-json=operator.topologySpreadConstraints=[{"maxSkew":1}]'], "missing properties"),
         (["--set=serviceAccount.create=false"], "serviceAccount.name is needed when serviceAccount.create is false"),
     ],
