@@ -95,7 +95,7 @@ soak: setup ## Load a server with all kinds of calls and watch its memory (MINUT
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --calls $(or $(CALLS),100000)
 
 ##@ Building
-.PHONY: docs images manifests proto
+.PHONY: docs images manifests proto release
 docs: setup ## Build the pages' site, and print where it is
 	@$(BIN)/python -m tests.support.site
 
@@ -114,6 +114,10 @@ manifests: setup ## Copy the resource into the chart, and write the golden files
 
 proto: setup ## Write the stubs of our own protocol anew
 	@$(BIN)/python -m tests.support.stubs
+
+release: setup ## Write version NEXT=1.2.3 wherever it stands, and its section of the changelog; docs/releasing.md
+	@$(BIN)/python -m tests.support.release prepare "$(NEXT)"
+	@$(MAKE) --no-print-directory manifests
 
 ##@ A cluster to play with
 .PHONY: cluster-up cluster-down kubeconfig

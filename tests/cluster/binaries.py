@@ -19,6 +19,7 @@ KUBERNETES_VERSION = "1.34.4"
 HELM_VERSION = "v3.20.2"
 VERSITYGW_VERSION = "v1.8.0"
 KWOK_VERSION = "v0.7.0"
+ACTIONLINT_VERSION = "v1.7.12"
 KUBERNETES_PROGRAMS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl",
 )  # fmt: skip
@@ -58,6 +59,12 @@ def kwok() -> Path:
     """The program kwok, of the pinned version: plays the nodes, and what becomes of the pods on them."""
     module = "sigs.k8s.io/kwok/cmd/kwok"
     return _installed("kwok", module, KWOK_VERSION, [], packages=1200, minutes=3)
+
+
+def actionlint() -> Path:
+    """The program actionlint, of the pinned version: checks workflows, and their shell where shellcheck is there."""
+    module = "github.com/rhysd/actionlint/cmd/actionlint"
+    return _installed("actionlint", module, ACTIONLINT_VERSION, [], packages=180, minutes=1)
 
 
 def pause() -> Path:

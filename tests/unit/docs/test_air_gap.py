@@ -13,6 +13,7 @@ from tests.support.loader import whisper_model
 from tests.support.models import SPEECH_MODEL
 from tests.support.pages import commands, sections
 from tests.support.registry import LAYER, Layer, Registry
+from tests.support.release import VERSION
 
 PAGE = sections("air-gap.md")
 OPEN = {"copy": ["--src-tls-verify=false", "--dest-tls-verify=false"], "inspect": ["--tls-verify=false"]}
@@ -37,7 +38,7 @@ def test_images_of_all_architectures_keep_their_digest(mirror: Registry, tmp_pat
                 f"linux/{machine}": outside.push(f"speech/{name}", machine, [Layer(machine.encode(), media_type=LAYER)])
                 for machine in ("amd64", "arm64")
             }
-            sent = outside.push_index(f"speech/{name}", "0.1.0", parts)
+            sent = outside.push_index(f"speech/{name}", VERSION, parts)
             calls = [call for call in commands(PAGE["The images"], "skopeo") if name in " ".join(call)]
             assert calls
             for call in calls:

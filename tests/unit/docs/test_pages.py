@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import binaries
 from tests.demo.kind import IMAGES
+from tests.support.chart import CHART
+from tests.support.documents import read_yaml
 from tests.support.pages import DOCS, commands, rows, sections
 from whisper_operator.api import names
 from whisper_operator.api.reasons import EXPLANATIONS
@@ -68,6 +71,13 @@ REASONS = [
     ("quick-start.md", "A model"),
     *((page, "When it fails") for page in ("air-gap.md", "claims.md", "gpus.md", "storage.md")),
 ]
+
+
+def test_the_versions_that_are_supported_are_those_of_the_chart_and_of_the_tests() -> None:
+    told = sections("installing.md")["What a cluster has to allow"]
+    oldest = read_yaml((CHART / "Chart.yaml").read_text())["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
+    assert f"| Kubernetes | {oldest} | {binaries.KUBERNETES_VERSION} |" in told
+    assert f"| {binaries.HELM_VERSION.removeprefix('v')} |" in told
 
 
 @pytest.mark.parametrize(("page", "heading"), REASONS)
