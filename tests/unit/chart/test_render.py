@@ -22,6 +22,7 @@ from tests.support.chart import (
     render_text,
 )
 from tests.support.documents import read_yaml
+from tests.support.pages import DOCS, fenced
 from whisper_operator.api.defaults import ServerDefaults
 from whisper_operator.cli import build_parser
 from whisper_operator.settings import PREFIX, Settings, read_settings
@@ -142,6 +143,19 @@ def test_a_model_is_in_the_releases_namespace_and_stays_unless_it_says_otherwise
     assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert two["metadata"]["namespace"] == "team-a"
     assert "annotations" not in two["metadata"]
+
+
+@pytest.mark.parametrize(
+    "block", fenced((DOCS / "installing.md").read_text(), "yaml"), ids=lambda text: text.split()[0]
+)
+def test_values_that_the_page_about_installing_shows_are_taken(block: str, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(block)
+    assert len(render(f"--values={tmp_path / 'values.yaml'}")) > len(render())
+
+
+def test_it_renders_with_the_values_of_a_release_that_knew_no_defaults_of_servers() -> None:
+    # As with helm upgrade --reuse-values, which leaves out what has been added to values.yaml since.
+    assert environment(render("--set=servers=null", "--set=models=null")) == environment(render())
 
 
 def test_labels_are_on_all_that_is_installed_and_on_the_pods() -> None:
