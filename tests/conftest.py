@@ -15,7 +15,7 @@ from tests.cluster import binaries, packages
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import build_images
 from tests.cluster.runs import termination_unwinds
-from tests.support import registry
+from tests.support import browser, registry
 
 HERE = Path(__file__).parent
 PATIENT_SECONDS = 900
@@ -32,6 +32,7 @@ def _node_packages() -> None:
 SERVERS: tuple[Callable[[], object], ...] = (binaries.kubernetes, binaries.helm, binaries.versitygw)
 NEEDS: dict[str, tuple[Callable[[], object], ...]] = {
     "unit/chart": (binaries.helm,),
+    "unit/server/test_try_page.py": (browser.ensure_browser,),
     "unit/loader": (binaries.versitygw, registry.programs),
     "integration": SERVERS,
     "e2e": (_node_packages, binaries.pause, *SERVERS),

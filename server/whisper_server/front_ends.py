@@ -9,31 +9,43 @@ from whisper_server.rpc.server import RpcServer
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports in use; None where nothing is served."""
+    """The ports in use; None where nothing is served.
+
+    Attributes:
+        page: what the page to try the model is asked for with: http or https; None where there is none.
+    """
 
     grpc: int
     http: int | None
+    page: str | None = None
 
-    def fields(self) -> dict[str, int]:
+    def fields(self) -> dict[str, int | str]:
         """Return them by name, for the log."""
-        return {"grpc_port": self.grpc} | ({} if self.http is None else {"http_port": self.http})
+        named = {"grpc_port": self.grpc, "http_port": self.http, "page": self.page}
+        return {name: value for name, value in named.items() if value is not None}
 
     def sentence(self) -> str:
         """Return them for people."""
-        return f"gRPC on port {self.grpc}" + ("" if self.http is None else f", HTTP on port {self.http}")
+        if self.http is None:
+            return f"gRPC on port {self.grpc}"
+        page = " with a page to try it" if self.page else ""
+        return f"gRPC on port {self.grpc}, HTTP on port {self.http}{page}"
 
 
 class FrontEnds:
     """gRPC, and HTTP unless it is turned off."""
 
-    def __init__(self, rpc: RpcServer, http: HttpServer | None) -> None:
+    def __init__(self, rpc: RpcServer, http: HttpServer | None, page: str | None = None) -> None:
         self._rpc = rpc
         self._http = http
+        self._page = page
 
     async def start(self) -> Ports:
         """Serve, and return the ports in use; OSError when one is taken."""
         grpc_port = await self._rpc.start()
-        return Ports(grpc_port, None if self._http is None else await self._http.start())
+        if self._http is None:
+            return Ports(grpc_port, None)
+        return Ports(grpc_port, await self._http.start(), self._page)
 
     async def announce_end(self) -> None:
         """Send clients elsewhere; requests are still taken."""

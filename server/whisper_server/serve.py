@@ -210,7 +210,9 @@ def _build_front_ends(
         Transcription(transcriber, model, settings, calls).service(),
     )
     rpc = RpcServer(settings, services, calls, security)
-    return FrontEnds(rpc, openai_server(settings, transcriber, model, metrics, security))
+    scheme = "http" if settings.tls_certificate_file is None else "https"
+    http = openai_server(settings, transcriber, model, metrics, security)
+    return FrontEnds(rpc, http, scheme if settings.http_page else None)
 
 
 def _decode_limits(settings: Settings) -> DecodeLimits:

@@ -103,6 +103,7 @@ FIELDS: dict[str, tuple[Any, list[Any]]] = {
     "server.env[].value": ("any text\n", [1]),
     "server.service.type": ("NodePort", ["ExternalName"]),
     "server.service.annotations{}": ("any text\n", [1]),
+    "server.options.httpPage": (True, ["yes"]),
     "server.options.logLevel": ("debug", ["loud", "DEBUG"]),
     "server.options.profanityWordsRef.name": (NAME, NO_NAMES),
     "server.options.profanityWordsRef.key": (KEY, NO_KEYS),

@@ -222,6 +222,7 @@ class Options(_Part, frozen=True):
     max_deadline_seconds: int | None = None
     idle_timeout_seconds: int | None = None
     max_connection_age_seconds: int | None = None
+    http_page: bool | None = None
     log_level: str | None = None
     profanity_words_ref: ConfigMapKey | None = None
 

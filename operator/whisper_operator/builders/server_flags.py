@@ -50,7 +50,7 @@ def _options(options: Options) -> Iterator[str]:
         value = getattr(options, field.name)
         if isinstance(value, int | str):
             yield f"--{field.name.replace('_', '-')}"
-            yield str(value)
+            yield str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _golden_limit(server: Server) -> list[str]:

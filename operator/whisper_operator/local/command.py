@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from whisper_operator.local.ports import Ports
+from whisper_operator.local.ports import Ports, is_private
 
 EXIT_USAGE = 2
 
@@ -32,6 +32,7 @@ where things come from:
 ports:
   The first WhisperModel gets 50051 (gRPC), 8000 (HTTP) and 8001 (health, metrics), the second 50061, 8010 and 8011,
   and so on, past those that are in use; they are told when its server is ready. --ports fixes them.
+  At the HTTP port's address / is a page to try the model in a browser, unless --host lets other machines in.
 
 exit codes: 0 after Ctrl-C; 2 for a wrong file or option; with --once, those of whisper-model.
 """
@@ -100,7 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
     secrets = None if arguments.secrets is None else arguments.secrets.absolute()
     try:
         with record.locked(), tempfile.TemporaryDirectory(prefix="whisper-up-") as objects:
-            places = Places(data / "models", Path(objects), secrets, dict(arguments.volume))
+            places = Places(data / "models", Path(objects), secrets, dict(arguments.volume), is_private(arguments.host))
             options = Options(arguments.file, places, arguments.host, dict(arguments.ports))
             supervisor = Supervisor(options, record, Teller())
             if arguments.once:

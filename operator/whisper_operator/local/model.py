@@ -206,11 +206,10 @@ class ModelRunner:
         if self._server is not None and not serving.surge:
             self._drain()
             await asyncio.wait(self._draining)
-        if self._ports is None:
-            self._ports = self._machine.choose_ports(plan.name)
+        ports = self._ports = self._ports or self._machine.choose_ports(plan.name)
         self._tell(f"{Reason.ROLLING_OUT}: {artifact.name}")
         server = self._starting = ServerProcess(plan.name, artifact, serving, self._machine.teller)
-        await server.start(self._machine.host, self._ports, self._machine.store)
+        await server.start(self._machine.host, ports, self._machine.store)
         await first_of(server.ready.wait(), server.ended, timeout=serving.deadline_seconds)
         self._starting = None
         if not server.ready.is_set():
@@ -222,6 +221,8 @@ class ModelRunner:
         self._failures = 0
         self._ready_since = time.monotonic()
         self._tell(f"{Reason.SERVERS_READY}: {self._address()}")
+        if server.page_scheme is not None:
+            self._tell(f"try it in a browser: {ports.page_address(self._machine.host, server.page_scheme)}")
         return None
 
     async def _remember(self, plan: Plan, artifact: Artifact) -> None:

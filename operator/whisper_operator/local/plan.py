@@ -33,12 +33,14 @@ class Places:
         objects: holds a folder Secret/NAME and ConfigMap/NAME for each object of the file.
         secrets: holds a folder NAME for each Secret that the file leaves out; None when nobody named one.
         volumes: the directory that stands for each claim.
+        private: whether this machine alone can reach the servers.
     """
 
     store: Path
     objects: Path
     secrets: Path | None = None
     volumes: Mapping[str, Path] = field(default_factory=dict)
+    private: bool = True
 
     def of(self, kind: FileKind, name: str, exists: Exists) -> Path:
         """Return the folder with the keys of an object, whether it is there or not."""
@@ -207,10 +209,15 @@ def _serving(name: str, server: Server, places: Places, exists: Exists) -> Servi
     arguments = flags_of_spec(name, server, device=_device(server), drain_delay_seconds=0, files=files)
     return Serving(
         tuple(arguments),
-        {variable.name: variable.value for variable in server.env},
+        _page(places) | {variable.name: variable.value for variable in server.env},
         surge=server.rollout.strategy is Strategy.SURGE,
         deadline_seconds=server.rollout.progress_deadline_seconds,
     )
+
+
+def _page(places: Places) -> dict[str, str]:
+    """Return what asks for the page to try a model, where nobody else gets at it; the spec may say otherwise."""
+    return {"WHISPER_SERVER_HTTP_PAGE": "true"} if places.private else {}
 
 
 def _device(server: Server) -> Device:

@@ -1,6 +1,7 @@
 """Which ports each WhisperModel is served on: the first that are free, or those that an option fixes."""
 
 import errno
+import ipaddress
 import socket
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from whisper_operator.api.names import GRPC_PORT, HTTP_PORT, PROBE_PORT
 
 _STEP = 10
 _MOST = 100
+#: Hosts that stand for every address of this machine.
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class PortsError(Exception):
@@ -26,6 +29,11 @@ class Ports:
     def __iter__(self) -> Iterator[int]:
         return iter((self.grpc, self.http, self.probe))
 
+    def page_address(self, host: str, scheme: str) -> str:
+        """Return where a browser of this machine finds the page to try the model, by the name that it trusts most."""
+        name = "localhost" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+        return f"{scheme}://{name}:{self.http}/"
+
     @classmethod
     def parse(cls, text: str) -> "Ports":
         """Return the ports that GRPC,HTTP,PROBE names; ValueError when it names none."""
@@ -33,6 +41,14 @@ class Ports:
         if len(numbers) != 3 or len(set(numbers)) != 3 or not all(0 < number < 1 << 16 for number in numbers):  # noqa: PLR2004
             raise ValueError(f"{text!r} is not three different ports, as 50051,8000,8001")
         return cls(*numbers)
+
+
+def is_private(host: str) -> bool:
+    """Tell whether what listens at `host` can be reached from this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_free(host: str, port: int) -> bool:

@@ -33,6 +33,8 @@ class ServerProcess:
         self.artifact = artifact
         self.serving = serving
         self.ready = asyncio.Event()
+        #: What its page to try the model is asked for with; None where there is none.
+        self.page_scheme: str | None = None
         self._model = model
         self._teller = teller
         self._child: Child | None = None
@@ -104,6 +106,7 @@ class ServerProcess:
     def _on_error(self, line: str) -> None:
         record = _record(line)
         if "grpc_port" in record:
+            self.page_scheme = record.get("page")
             self.ready.set()
         level, text = str(record.get("level", "")).lower(), str(record.get("message", line))
         self._teller.tell(text if level in _QUIET or not level else f"{level}: {text}", self._model)

@@ -82,6 +82,10 @@ class Settings:
             optional_list_of(str), "names that clients may call the model over HTTP beside its own, comma-separated"
         ),
     ] = ("whisper-1",)
+    http_page: Annotated[
+        bool,
+        Setting(yes_or_no, "serve a page on the HTTP port on which people try the model: with a file, or speaking"),
+    ] = False
     http_max_connections: Annotated[
         int, Setting(whole_number(1, 100_000), "HTTP connections at a time; one more is closed at once")
     ] = 1_000

@@ -27,6 +27,8 @@ _SERVER = "whisper-server"
 
 #: Answers one request, or raises a RequestError.
 Handler = Callable[[web.Request], Awaitable[Answer]]
+#: What a web server calls for a request.
+_Answered = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Returns the name of who sends an Authorization header; UnauthenticatedError when it brings no token that is known.
 Authenticate = Callable[[str | None], str]
 
@@ -34,11 +36,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Record:
-    """What is told of a request once it has ended."""
+class Record:
+    """What is told of a request once it has ended.
+
+    Attributes:
+        code: its status; that of a client that hung up until another one is known.
+        trouble: the sentence of its failure, else empty.
+    """
 
     code: str = _GONE
     trouble: str = ""
+
+
+#: Upgrades a request to another protocol, and writes down what came of it; raises a RequestError before that.
+Conversation = Callable[[web.Request, Record], Awaitable[web.StreamResponse]]
 
 
 class Calls:
@@ -72,32 +83,69 @@ class Calls:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ending = False
 
-    def handler(self, method: str, handle: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Return what a web server calls for the requests of `method`, a name for log and metrics."""
+    def handler(self, method: str, handle: Handler, *, public: bool = False) -> _Answered:
+        """Return what a web server calls for the requests of `method`, a name for log and metrics.
+
+        Args:
+            method: the name.
+            handle: answers them.
+            public: whether everybody may ask.
+        """
 
         async def answered(request: web.Request) -> web.StreamResponse:
-            return await self._answer(method, request, handle)
+            return await self._answer(method, request, handle, public=public)
 
         return answered
 
+    def conversation(self, method: str, converse: Conversation) -> _Answered:
+        """Return what a web server calls for the conversations of `method`, which find out by themselves who asks."""
+
+        async def answered(request: web.Request) -> web.StreamResponse:
+            with self._recorded(method, request) as record:
+                try:
+                    return await converse(request, record)
+                except RequestError as error:
+                    record.trouble = str(error)
+                    return await self._send(request, refusal(error), record)
+
+        return answered
+
+    def identify(self, authorization: str | None) -> None:
+        """Know from an Authorization header who asks; UnauthenticatedError when it brings no token that is known."""
+        if self._authenticate is not None:
+            caller_name.set(self._authenticate(authorization))
+
     @web.middleware
-    async def unrouted(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def unrouted(self, request: web.Request, handler: _Answered) -> web.StreamResponse:
         """Answer requests for which there is no route as the others are."""
         if request.match_info.http_exception is None:
             return await handler(request)
         return await self._answer(_NO_METHOD, request, _no_route)
 
-    async def _answer(self, method: str, request: web.Request, handle: Handler) -> web.StreamResponse:
-        began, record = time.monotonic(), _Record()
-        identity = choose_request_id(request.headers.get(REQUEST_ID_KEY))
-        request_id.set(identity)
+    async def _answer(
+        self, method: str, request: web.Request, handle: Handler, *, public: bool = False
+    ) -> web.StreamResponse:
+        with self._recorded(method, request) as record:
+            try:
+                if not public:
+                    self.identify(request.headers.get("Authorization"))
+                answer = await handle(request)
+            except RequestError as error:
+                record.trouble = str(error)
+                answer = refusal(error)
+            except Exception:
+                log.exception("%s failed", method)
+                answer = defect(request_id.get())
+            return await self._send(request, answer, record)
+
+    @contextlib.contextmanager
+    def _recorded(self, method: str, request: web.Request) -> Iterator[Record]:
+        """Give a request its id, and tell of it when it has ended."""
+        began, record = time.monotonic(), Record()
+        request_id.set(choose_request_id(request.headers.get(REQUEST_ID_KEY)))
         with self._counted():
             try:
-                answer = await self._work(method, request, handle, record)
-                answer.headers[REQUEST_ID_KEY] = identity
-                return await self._send(request, answer, record)
+                yield record
             finally:
                 record_request(self._metrics, method, record.code, record.trouble, time.monotonic() - began)
 
@@ -121,19 +169,8 @@ class Calls:
         for task in self._tasks:
             task.cancel()
 
-    async def _work(self, method: str, request: web.Request, handle: Handler, record: _Record) -> Answer:
-        try:
-            if self._authenticate is not None:
-                caller_name.set(self._authenticate(request.headers.get("Authorization")))
-            return await handle(request)
-        except RequestError as error:
-            record.trouble = str(error)
-            return refusal(error)
-        except Exception:
-            log.exception("%s failed", method)
-            return defect(request_id.get())
-
-    async def _send(self, request: web.Request, answer: Answer, record: _Record) -> web.StreamResponse:
+    async def _send(self, request: web.Request, answer: Answer, record: Record) -> web.StreamResponse:
+        answer.headers[REQUEST_ID_KEY] = request_id.get()
         response = web.StreamResponse(status=answer.status, headers={**answer.headers, "Server": _SERVER})
         response.content_type = answer.content_type
         if answer.content_type.startswith("text/"):

@@ -35,6 +35,10 @@ class WrongMediaTypeError(InvalidRequestError):
     """The body is no multipart form."""
 
 
+class ForeignPageError(InvalidRequestError):
+    """The request comes from a page of another site."""
+
+
 class SlowClientError(ExpiredError):
     """The client kept the server waiting for longer than it may."""
 
@@ -46,6 +50,7 @@ _SERVER = "server_error"
 KINDS: dict[type[RequestError], tuple[int, str, str | None]] = {
     InvalidRequestError: (400, _INVALID, None),
     UnauthenticatedError: (401, _INVALID, "invalid_api_key"),
+    ForeignPageError: (403, _INVALID, "foreign_page"),
     NotFoundError: (404, _INVALID, "model_not_found"),
     SlowClientError: (408, _INVALID, "request_timeout"),
     TooLargeError: (413, _INVALID, "request_too_large"),

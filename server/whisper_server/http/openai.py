@@ -1,4 +1,4 @@
-"""The routes of OpenAI's API that are served: https://platform.openai.com/docs/api-reference."""
+"""The routes of OpenAI's API (https://platform.openai.com/docs/api-reference), and the page to try the model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +8,7 @@ from whisper_server.engine.options import Task
 from whisper_server.http.audio import AudioApi
 from whisper_server.http.calls import Calls
 from whisper_server.http.models import ModelsApi
+from whisper_server.http.page.site import Page
 from whisper_server.http.server import HttpServer, Listening, Route
 from whisper_server.operations.metrics import Metrics
 from whisper_server.patience import Patience
@@ -19,7 +20,7 @@ from whisper_server.transcriber import Transcriber
 def openai_server(
     settings: Settings, transcriber: Transcriber, model: ServedModel, metrics: Metrics, security: Security
 ) -> HttpServer | None:
-    """Return the server of OpenAI's API; None when the settings turn it off."""
+    """Return the server of OpenAI's API, and of the page if the settings ask for it; None when they turn it off."""
     if settings.http_port is None:
         return None
     patience = Patience.of(settings)
@@ -35,7 +36,11 @@ def openai_server(
     calls = Calls(metrics, patience.write, settings.max_connection_age_seconds, authenticate)
     audio = AudioApi(transcriber, model, patience, settings.max_upload_bytes)
     tls = security.certificates.server_context() if security.certificates else None
-    return HttpServer(listening, _routes(audio, ModelsApi(model)), calls, tls)
+    routes = _routes(audio, ModelsApi(model))
+    if not settings.http_page:
+        return HttpServer(listening, routes, calls, tls)
+    page = Page(transcriber, model, settings, calls)
+    return HttpServer(listening, (*routes, *page.routes()), calls, tls, page.sockets())
 
 
 def _routes(audio: AudioApi, models: ModelsApi) -> Sequence[Route]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from whisper_server.http.calls import Calls, Handler
+from whisper_server.http.calls import Calls, Conversation, Handler
 from whisper_server.operations.protocol_log import protocol_log
 
 #: Bytes of a request's first line and of each of its headers, and how many of these there may be.
@@ -33,12 +33,29 @@ class Route:
         path: as aiohttp's router takes it.
         method: name for log and metrics, the operation's in OpenAI's description of its API.
         handle: answers.
+        public: whether everybody may ask, tokens or not.
     """
 
     verb: str
     path: str
     method: str
     handle: Handler
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """What speaks another protocol at one address, once a GET has been upgraded to it.
+
+    Attributes:
+        path: as aiohttp's router takes it.
+        method: name for log and metrics.
+        converse: speaks.
+    """
+
+    path: str
+    method: str
+    converse: Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +81,22 @@ class HttpServer:
     """Serves routes on one port."""
 
     def __init__(
-        self, listening: Listening, routes: Sequence[Route], calls: Calls, tls: ssl.SSLContext | None = None
+        self,
+        listening: Listening,
+        routes: Sequence[Route],
+        calls: Calls,
+        tls: ssl.SSLContext | None = None,
+        sockets: Sequence[Socket] = (),
     ) -> None:
         self._listening = listening
         self._tls = tls
         self._calls = calls
         application = web.Application(middlewares=[calls.unrouted])
         for route in routes:
-            handler = calls.handler(route.method, route.handle)
+            handler = calls.handler(route.method, route.handle, public=route.public)
             application.router.add_route(route.verb, route.path, handler, expect_handler=_not_yet)
+        for socket in sockets:
+            application.router.add_route("GET", socket.path, calls.conversation(socket.method, socket.converse))
         self._runner = web.AppRunner(
             application,
             access_log=None,

@@ -11,8 +11,8 @@ from whisper_server.configuration.settings import Settings
 from whisper_server.engine.interface import Segment, Update
 from whisper_server.engine.options import Instructions
 from whisper_server.live.interface import Final
+from whisper_server.pacing import with_pauses
 from whisper_server.rpc.calls import Calls
-from whisper_server.rpc.pacing import with_pauses
 from whisper_server.rpc.server import Service
 from whisper_server.rpc.transcription_config import read_audio, read_format, read_instructions, read_live, read_speech
 from whisper_server.rpc.transcription_model import model_response

@@ -1,5 +1,6 @@
 """What is run for a WhisperModel on one machine: the command lines of the pods, with this machine's places."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from tests.support.whispermodels import Spec, minimal, spec_with
 from whisper_operator.api.spec import parse_spec
 from whisper_operator.local.content import Declared
 from whisper_operator.local.plan import Places, Plan, notes, plan
-from whisper_operator.local.ports import Ports, PortsError, choose
+from whisper_operator.local.ports import Ports, PortsError, choose, is_private
+from whisper_server.configuration.reading import parse_settings
 
 PLACES = Places(
     Path("/data/models"), Path("/run/objects"), secrets=Path("/secrets"), volumes={"shared": Path("/srv/shared")}
@@ -120,3 +122,38 @@ def test_each_model_gets_the_first_ports_that_are_free() -> None:
 def test_fixed_ports_that_are_taken_are_told_of() -> None:
     with pytest.raises(PortsError, match=r"port 8000 is in use: .* \(--ports a=GRPC,HTTP,PROBE"):
         choose("a", Ports(50051, 8000, 8001), [], lambda port: port != 8000)
+
+
+@pytest.mark.parametrize(
+    ("host", "private", "page"),
+    [
+        ("127.0.0.1", True, "http://127.0.0.1:8000/"),
+        ("::1", True, "http://[::1]:8000/"),
+        ("localhost", True, "http://localhost:8000/"),
+        ("0.0.0.0", False, "http://localhost:8000/"),
+        ("", False, "http://localhost:8000/"),
+        ("192.0.2.7", False, "http://192.0.2.7:8000/"),
+    ],
+)
+def test_the_page_is_told_by_a_name_that_this_machines_browser_reaches(host: str, page: str, *, private: bool) -> None:
+    assert is_private(host) == private
+    assert Ports(50051, 8000, 8001).page_address(host, "http") == page
+
+
+@pytest.mark.parametrize(
+    ("private", "server", "served"),
+    [
+        (True, {}, True),
+        (True, {"env": [{"name": "WHISPER_SERVER_HTTP_PAGE", "value": "false"}]}, False),
+        (True, {"options": {"httpPage": False}}, False),
+        (False, {}, False),
+        (False, {"options": {"httpPage": True}}, True),
+    ],
+)
+def test_the_page_is_served_where_nobody_else_gets_at_it_or_the_spec_says_so(
+    server: dict[str, Any], *, private: bool, served: bool
+) -> None:
+    declared = Declared("whisper", parse_spec(minimal() | {"server": server}))
+    serving = plan(declared, replace(PLACES, private=private)).serving
+    assert serving is not None
+    assert parse_settings(["--model", "m", *serving.arguments], serving.environment).http_page is served

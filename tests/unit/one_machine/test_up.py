@@ -38,6 +38,11 @@ def test_the_model_is_pulled_and_served_on_its_ports(up: Up) -> None:
     assert "small: of no effect on one machine: spec.cache.size" in up.log
 
 
+def test_the_page_to_try_it_is_told_and_is_there(up: Up) -> None:
+    up.wait_for(f"small: try it in a browser: http://127.0.0.1:{up.ports[1]}/\n")
+    assert "<title>Try it" in up.get("/")
+
+
 def test_a_file_that_is_wrong_is_told_of_and_the_server_stays(up: Up) -> None:
     before = up.log.count("ServersReady")
     write_model(up.file, server={"device": "tpu"})

@@ -271,6 +271,12 @@ def test_the_server_takes_every_level_of_logging(level: str) -> None:
     assert server_settings(server_pod(options={"logLevel": level})).log_level == level
 
 
+@pytest.mark.parametrize("page", [True, False])
+def test_the_server_serves_the_page_where_the_spec_says_so(*, page: bool) -> None:
+    assert server_settings(server_pod(options={"httpPage": page})).http_page is page
+    assert not server_settings(server_pod()).http_page
+
+
 def mounted(pod: dict[str, Any], path: Path | None) -> tuple[str, str, str]:
     """The kind, name and key of what a server finds at a path."""
     assert path is not None

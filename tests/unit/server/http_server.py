@@ -84,7 +84,7 @@ async def serving_http(model: ServedModel = MODEL, **settings: Any) -> AsyncIter
     """Serve a fake engine on a free port."""
     chosen = loopback_settings(**settings)
     engine, metrics = FakeEngine(), Metrics()
-    admission = Admission(chosen.max_requests, metrics)
+    admission = Admission(chosen.max_requests, metrics, chosen.max_streams)
     limits = DecodeLimits(chosen.max_audio_seconds, spool=Spool(chosen.spool_directory, chosen.max_spool_bytes))
     transcriber = Transcriber(engine, admission, limits, metrics)
     server = openai_server(chosen, transcriber, model, metrics, Security.open(chosen, metrics))

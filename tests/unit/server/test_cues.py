@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 import whisper_server.cues
 from tests.unit.server.fakes import ENGLISH, HELLO, SILENCE
-from whisper_server.cues.atoms import LINE_COLUMNS, atoms_of
+from whisper_server.cues.atoms import LINE_COLUMNS, atoms_of, printable
 from whisper_server.cues.breaking import CUE_LINES, CUE_MILLISECONDS, Cue, cues_of
 from whisper_server.cues.render import render
 from whisper_server.cues.scripts import ends_sentence, width
+from whisper_server.cues.sentences import sentences_of
 from whisper_server.cues.writers import Format, clock_time, writer_of
 from whisper_server.engine.interface import Segment, Transcription, Word
 
@@ -226,3 +227,21 @@ def test_without_word_times_a_segments_time_is_shared_by_the_length_of_the_text(
 def test_words_that_do_not_say_all_of_the_text_are_not_trusted() -> None:
     whole = sentence("All of this was said")
     assert shown(replace(whole, words=whole.words[:2])) == ["All of this was said"]
+
+
+def test_a_segment_is_told_in_sentences_with_the_times_of_their_words() -> None:
+    segment = sentence("Good morning, Dr. Lee. How are you?", pauses={4: 2.0})
+    told = [(one.text, round(one.start, 1), round(one.end, 1)) for one in sentences_of(segment)]
+    assert told == [("Good morning, Dr. Lee.", 0.0, 1.2), ("How are you?", 3.2, 4.1)]
+
+
+def test_a_segment_whose_words_are_unknown_is_told_whole() -> None:
+    segment = Segment(" One. Two.", 0.5, 2.5, -0.1, 4)
+    assert [(one.text, one.start, one.end) for one in sentences_of(segment)] == [("One. Two.", 0.5, 2.5)]
+
+
+@given(WORDS)
+def test_sentences_lose_nothing_of_what_is_said(words: list[Word]) -> None:
+    segment = Segment("".join(word.text for word in words), 0, 1, -0.1, len(words), tuple(words))
+    told = "".join(one.text for one in sentences_of(segment))
+    assert "".join(told.split()) == "".join(printable(segment.text).split())

@@ -1,0 +1,99 @@
+// The microphone: samples of 16 bits, in one channel, as they come.
+
+const SAMPLE_RATE = 16000;
+
+export class Microphone {
+  #stream;
+  #context;
+  #recorder;
+  #closed;
+  #resolve;
+  #reject;
+
+  constructor() {
+    this.#closed = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  // False where browsers give no page the microphone: neither https nor this machine.
+  static get isThere() {
+    return Boolean(navigator.mediaDevices?.getUserMedia && window.AudioWorkletNode);
+  }
+
+  static async open() {
+    // Whisper has learned from raw recordings: what is made for calls between people takes away more than it gives.
+    const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
+    const stream = await navigator.mediaDevices.getUserMedia({ audio });
+    try {
+      const microphone = new Microphone();
+      await microphone.#connect(stream);
+      return microphone;
+    } catch (error) {
+      stream.getTracks().forEach((track) => track.stop());
+      throw error;
+    }
+  }
+
+  async #connect(stream) {
+    this.#stream = stream;
+    let source;
+    try {
+      this.#context = new AudioContext({ sampleRate: SAMPLE_RATE });
+      source = this.#context.createMediaStreamSource(stream);
+    } catch {
+      // Firefox does not resample a microphone: the server does it then.
+      await this.#context?.close();
+      this.#context = new AudioContext();
+      source = this.#context.createMediaStreamSource(stream);
+    }
+    await this.#context.audioWorklet.addModule("page/recorder.js");
+    this.#recorder = new AudioWorkletNode(this.#context, "recorder", { numberOfOutputs: 0 });
+    source.connect(this.#recorder);
+    // Somebody pulled the plug, or took the permission back.
+    stream.getTracks()[0].onended = () => this.close();
+  }
+
+  get sampleRate() {
+    return this.#context.sampleRate;
+  }
+
+  // Sends what is spoken until this is closed, and tells its loudness, from 0 to 1.
+  async send(conversation, tellLevel) {
+    this.#recorder.port.onmessage = ({ data }) => {
+      try {
+        conversation.sendSamples(data.samples);
+        tellLevel(data.level);
+      } catch (error) {
+        this.#reject(error);
+      }
+    };
+    await this.#closed;
+    tellLevel(0);
+    conversation.end();
+  }
+
+  close() {
+    this.#stream.getTracks().forEach((track) => track.stop());
+    if (this.#context.state !== "closed") this.#context.close();
+    this.#resolve();
+  }
+}
+
+// Returns what is wrong and what to do about it.
+export function microphoneTrouble(error) {
+  switch (error.name) {
+    case "NotAllowedError":
+      return [
+        "The browser did not let this page use the microphone.",
+        "Allow it for this page, beside its address or in the system's settings, then press Speak again.",
+      ];
+    case "NotFoundError":
+      return ["There is no microphone.", "Connect one, then press Speak again; or choose a file."];
+    case "NotReadableError":
+      return ["The microphone cannot be used now.", "End other programs that use it, then press Speak again."];
+    default:
+      return ["The microphone does not work here.", `Choose a file instead. The browser says: ${error.message}`];
+  }
+}
