@@ -12,6 +12,7 @@ from whisper_operator.api.defaults import read_server_defaults
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
+from whisper_operator.reconcile.refusals import refused
 
 POOL = {"key": "gpu-pool", "operator": "Exists"}
 DEFAULTS: JSON = {
@@ -68,6 +69,13 @@ def test_a_pull_that_goes_where_servers_go_goes_where_the_defaults_send_them() -
     assert (follows["nodeSelector"], follows["tolerations"]) == (DEFAULTS["nodeSelector"], DEFAULTS["tolerations"])
     anywhere = build_job(model(), WITH_DEFAULTS, 1, PullPlacement.ANYWHERE)["spec"]["template"]["spec"]
     assert "nodeSelector" not in anywhere
+
+
+def test_who_is_told_of_a_class_that_is_not_there_is_told_that_it_may_be_the_default() -> None:
+    message = "no PriorityClass with name speech was found"
+    told = "Create the PriorityClass, or correct server.priorityClassName, or the operator's default of it."
+    assert refused(message, "server").advice == told
+    assert "default" not in str(refused('serviceaccount "a" not found', "server").advice)
 
 
 @pytest.mark.parametrize(
