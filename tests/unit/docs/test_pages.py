@@ -73,6 +73,13 @@ REASONS = [
 ]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_has_make_do_is_a_target(page: Path) -> None:
+    named = [call[0] for call in commands(page.read_text(), "make")]
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [target for target in named if target not in targets] == []
+
+
 def test_the_versions_that_are_supported_are_those_of_the_chart_and_of_the_tests() -> None:
     told = sections("installing.md")["What a cluster has to allow"]
     oldest = read_yaml((CHART / "Chart.yaml").read_text())["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
