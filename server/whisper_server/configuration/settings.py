@@ -195,6 +195,8 @@ class Settings:
 
     def check(self) -> None:
         """Raise SettingsError when settings contradict one another."""
+        if self.http_page and self.http_port is None:
+            raise SettingsError("--http-page needs the HTTP port, and --http-port is off")
         if (self.golden_clip_file is None) != (self.golden_text_file is None):
             raise SettingsError("--golden-clip-file and --golden-text-file are given together or not at all")
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):

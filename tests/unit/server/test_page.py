@@ -17,6 +17,8 @@ from tests.unit.server.engines import recording
 from tests.unit.server.http_server import HttpServed, serving_http
 from tests.unit.server.waiting import until
 from whisper_server.audio.samples import SAMPLE_RATE
+from whisper_server.configuration.reading import parse_settings
+from whisper_server.configuration.values import SettingsError
 from whisper_server.engine.options import Task
 from whisper_server.http.page.site import STATIC
 from whisper_server.http.page.talk import MAX_MESSAGE_BYTES
@@ -69,6 +71,11 @@ async def ended(served: HttpServed, code: str) -> None:
 async def test_without_the_setting_there_is_no_page(path: str) -> None:
     async with serving_http() as served:
         assert (await served.ask("GET", path)).error["code"] == "unknown_url"
+
+
+def test_there_is_no_page_without_the_http_port() -> None:
+    with pytest.raises(SettingsError, match="--http-page needs the HTTP port, and --http-port is off"):
+        parse_settings(["--model", "/m", "--http-page", "--http-port", "off"], {})
 
 
 @pytest.mark.parametrize("path", FILES)

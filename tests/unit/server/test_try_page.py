@@ -21,7 +21,9 @@ from tests.unit.server.engines import recording
 from tests.unit.server.fakes import HELLO
 from tests.unit.server.http_server import HttpServed, serving_http
 from tests.unit.server.process import ServerProcess
+from tests.unit.server.waiting import until
 from whisper_server.audio.samples import SAMPLE_RATE
+from whisper_server.configuration.values import MIB
 
 __all__ = ["published_artifact"]
 
@@ -117,7 +119,7 @@ def _watch(page: Page) -> tuple[list[str], list[str]]:
 
 
 def _is_trouble(text: str) -> bool:
-    return "401 (Unauthorized)" not in text
+    return "401 (Unauthorized)" not in text and "ERR_CONNECTION_REFUSED" not in text
 
 
 async def drop(page: Page, name: str, data: bytes) -> None:
@@ -235,10 +237,10 @@ async def test_what_the_server_refuses_is_told_with_what_to_do(browser: Browser,
 
 
 async def test_a_file_beyond_the_servers_limit_is_not_sent(browser: Browser) -> None:
-    async with serving_http(http_page=True, max_upload_bytes=1_000) as served, opened(browser, address(served)) as page:
+    async with serving_http(http_page=True, max_upload_bytes=MIB) as served, opened(browser, address(served)) as page:
         await expect(page.locator("#model")).not_to_be_empty()
-        await page.set_input_files("#file", files=[FILE])
-        await expect(page.get_by_role("alert")).to_contain_text("talk.wav is larger than the 1000 bytes")
+        await page.set_input_files("#file", files=[FILE | {"buffer": bytes(MIB + 1)}])
+        await expect(page.get_by_role("alert")).to_contain_text("talk.wav is larger than the 1 MiB")
         assert served.engine.requests == []
 
 
@@ -252,6 +254,30 @@ async def test_a_server_that_goes_is_told(browser: Browser, served: HttpServed) 
             "The connection to the server broke before all was said."
         )
         await expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+        await page.set_input_files("#file", files=[FILE])
+        await expect(page.get_by_role("alert")).to_contain_text("The server did not take the connection.")
+        await expect(page.get_by_role("alert")).to_contain_text("Check that it is running.")
+
+
+async def test_a_server_that_does_not_answer_is_told(browser: Browser, served: HttpServed) -> None:
+    async with opened(browser, address(served)) as page:
+        await page.evaluate("document.getElementById('access').hidden = false")
+        await served.server.stop(0)
+        await page.get_by_label("Access token").fill("any")
+        await page.get_by_role("button", name="Use it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+
+
+async def test_a_second_stop_does_without_the_last_words(browser: Browser, served: HttpServed) -> None:
+    served.engine.gate.clear()
+    async with opened(browser, address(served)) as page:
+        await page.get_by_role("button", name="Speak").click()
+        await until(lambda: served.engine.windows)
+        await page.get_by_role("button", name="Stop").click()
+        await expect(page.get_by_role("status")).to_contain_text("Press Stop again")
+        await page.get_by_role("button", name="Stop").click()
+        await expect(page.get_by_role("status")).to_have_text("Stopped.")
+        await until(lambda: served.metric("whisper_server_active_streams") == 0)
 
 
 async def test_a_token_is_asked_for_used_and_forgotten(browser: Browser, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ export class Microphone {
   #closed;
   #resolve;
   #reject;
+  isOpen = true;
 
   constructor() {
     this.#closed = new Promise((resolve, reject) => {
@@ -51,6 +52,7 @@ export class Microphone {
     await this.#context.audioWorklet.addModule("page/recorder.js");
     this.#recorder = new AudioWorkletNode(this.#context, "recorder", { numberOfOutputs: 0 });
     source.connect(this.#recorder);
+    await this.#context.resume(); // Safari may begin with a pause.
     // Somebody pulled the plug, or took the permission back.
     stream.getTracks()[0].onended = () => this.close();
   }
@@ -75,6 +77,7 @@ export class Microphone {
   }
 
   close() {
+    this.isOpen = false;
     this.#stream.getTracks().forEach((track) => track.stop());
     if (this.#context.state !== "closed") this.#context.close();
     this.#resolve();

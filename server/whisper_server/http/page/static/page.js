@@ -150,7 +150,8 @@ function hear(message) {
 
 function transcribe(file) {
   if (file.size > limits.maxUploadBytes) {
-    complain(`${file.name} is larger than the ${limits.maxUploadBytes} bytes that this server takes.`, NEXT_STEPS.request_too_large);
+    const most = (limits.maxUploadBytes / 2 ** 20).toFixed();
+    complain(`${file.name} is larger than the ${most} MiB that this server takes.`, NEXT_STEPS.request_too_large);
     return;
   }
   converse({ audio: "file" }, `Listening to ${file.name}…`, (conversation) => conversation.sendFile(file));
@@ -177,10 +178,11 @@ async function speak() {
   );
 }
 
+// The first time while somebody speaks, what was said until then is written down; else all ends at once.
 function stop() {
-  if (microphone) {
-    microphone.close(); // What was said until now is written down.
-    say("Writing down the last words…");
+  if (microphone?.isOpen) {
+    microphone.close();
+    say("Writing down the last words. Press Stop again to do without them.");
   } else {
     running?.cancel();
   }
