@@ -121,6 +121,7 @@ demo-picture: setup ## Draw the README's picture of the demo anew, from a run of
 release: setup ## Write version NEXT=1.2.3 wherever it stands, and its section of the changelog; docs/releasing.md
 	@$(BIN)/python -m tests.support.release prepare "$(NEXT)"
 	@$(MAKE) --no-print-directory manifests
+	@$(BIN)/python -m tests.support.buf
 
 ##@ A cluster to play with
 .PHONY: cluster-up cluster-down kubeconfig

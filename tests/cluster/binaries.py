@@ -20,6 +20,9 @@ HELM_VERSION = "v3.20.2"
 VERSITYGW_VERSION = "v1.8.0"
 KWOK_VERSION = "v0.7.0"
 ACTIONLINT_VERSION = "v1.7.12"
+GRPCURL_VERSION = "v1.9.4"
+PROTOC_GEN_GO_VERSION = "v1.36.12"
+PROTOC_GEN_GO_GRPC_VERSION = "v1.6.2"
 KUBERNETES_PROGRAMS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl",
 )  # fmt: skip
@@ -33,7 +36,7 @@ def kubernetes() -> Path:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets and all(shutil.which(program, path=assets) for program in KUBERNETES_PROGRAMS):
         return Path(assets)
-    return _cached("kubernetes", _source_key(), _build_kubernetes)
+    return cached("kubernetes", _source_key(), _build_kubernetes)
 
 
 def kubectl() -> Path:
@@ -67,6 +70,24 @@ def actionlint() -> Path:
     return _installed("actionlint", module, ACTIONLINT_VERSION, [], packages=180, minutes=1)
 
 
+def grpcurl() -> Path:
+    """The program grpcurl, of the pinned version."""
+    module = "github.com/fullstorydev/grpcurl/cmd/grpcurl"
+    return _installed("grpcurl", module, GRPCURL_VERSION, [], packages=370, minutes=1)
+
+
+def protoc_gen_go() -> Path:
+    """The program with which protoc writes messages for Go."""
+    module = "google.golang.org/protobuf/cmd/protoc-gen-go"
+    return _installed("protoc-gen-go", module, PROTOC_GEN_GO_VERSION, [], packages=90, minutes=1)
+
+
+def protoc_gen_go_grpc() -> Path:
+    """The program with which protoc writes services for Go."""
+    module = "google.golang.org/grpc/cmd/protoc-gen-go-grpc"
+    return _installed("protoc-gen-go-grpc", module, PROTOC_GEN_GO_GRPC_VERSION, [], packages=90, minutes=1)
+
+
 def pause() -> Path:
     """A static program that waits to be stopped and reaps orphans: first process of a pod's sandbox and of a node."""
     return _small("pause")
@@ -93,7 +114,7 @@ def _small(name: str) -> Path:
         compile_go(["build", *_SMALL, *output], folder=_SOURCES, what=name, packages=200)
 
     source = hashlib.sha256((_SOURCES / name / "main.go").read_bytes()).hexdigest()[:12]
-    return _cached(name, f"{source}-{go_version()}", build) / name
+    return cached(name, f"{source}-{go_version()}", build) / name
 
 
 def _installed(name: str, module: str, version: str, ldflags: list[str], *, packages: int, minutes: int) -> Path:
@@ -103,7 +124,7 @@ def _installed(name: str, module: str, version: str, ldflags: list[str], *, pack
         where = {"GOBIN": str(target)}
         compile_go(command, folder=target, what=name, packages=packages, environment=where)
 
-    return _cached(name, f"{version}-{go_version()}", build) / name
+    return cached(name, f"{version}-{go_version()}", build) / name
 
 
 def _kubernetes_flags(package: str, prefix: str) -> list[str]:
@@ -118,12 +139,13 @@ def _source_key() -> str:
     return f"{KUBERNETES_VERSION}-{sources.hexdigest()[:12]}-{go_version()}"
 
 
-def _cached(name: str, key: str, build: Callable[[Path], None]) -> Path:
+def cached(name: str, key: str, build: Callable[[Path], None]) -> Path:
+    """The folder that `build` fills, once for each `key`."""
     target = cache_dir() / "programs" / f"{name}-{key}-{platform.machine()}"
     if target.is_dir():
         return target
     target.parent.mkdir(exist_ok=True)
-    with locked(target.with_name(f"{name}.lock"), waiting_for=f"another process that compiles {name}"):
+    with locked(target.with_name(f"{name}.lock"), waiting_for=f"another process that makes {name}"):
         if not target.is_dir():
             unfinished = target.with_name(f"{target.name}.unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)

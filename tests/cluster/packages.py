@@ -3,6 +3,7 @@
 On Debian and its kin root gets them by apt-get; no service of theirs is started. Elsewhere a sentence names them.
 """
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -43,7 +44,7 @@ def find(program: str) -> Path | None:
 
 
 def ensure(programs: Mapping[str, str]) -> None:
-    """Installs what is missing of `programs` (program -> Debian package).
+    """Installs what is missing of `programs` (program, or shared library such as libz.so.1 -> Debian package).
 
     Raises:
         ClusterError: Something is missing and cannot be installed here; names the packages.
@@ -59,7 +60,17 @@ def ensure(programs: Mapping[str, str]) -> None:
 
 
 def _missing(programs: Mapping[str, str]) -> list[str]:
-    return sorted({package for program, package in programs.items() if find(program) is None})
+    return sorted({package for program, package in programs.items() if not _is_there(program)})
+
+
+def _is_there(name: str) -> bool:
+    if ".so." not in name:
+        return find(name) is not None
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
 
 
 def _install(packages: list[str]) -> None:

@@ -24,7 +24,7 @@ _ELSEWHERE = re.compile(r"[a-z]+:")
 
 def pages(root: Path) -> list[Path]:
     """Return every page of the documentation, relative to `root`."""
-    found = [*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "examples").rglob("*.md")]
+    found = [*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "examples").glob("*.md")]
     return sorted(page.relative_to(root) for page in found)
 
 

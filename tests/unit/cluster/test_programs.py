@@ -32,10 +32,10 @@ def writing(text: str, started: list[str] | None = None) -> Callable[[Path], Non
 
 def test_a_program_is_built_once_for_a_key() -> None:
     built: list[str] = []
-    first = binaries._cached("tool", "1", writing("one", built))
-    assert binaries._cached("tool", "1", writing("two", built)) == first
+    first = binaries.cached("tool", "1", writing("one", built))
+    assert binaries.cached("tool", "1", writing("two", built)) == first
     assert built == ["one"]
-    assert (binaries._cached("tool", "2", writing("two", built)) / "program").read_text() == "two"
+    assert (binaries.cached("tool", "2", writing("two", built)) / "program").read_text() == "two"
 
 
 def test_a_build_that_fails_leaves_nothing_that_looks_finished() -> None:
@@ -44,8 +44,8 @@ def test_a_build_that_fails_leaves_nothing_that_looks_finished() -> None:
         raise ClusterError("the compiler failed")
 
     with pytest.raises(ClusterError):
-        binaries._cached("tool", "1", build)
-    assert (binaries._cached("tool", "1", writing("whole")) / "program").read_text() == "whole"
+        binaries.cached("tool", "1", build)
+    assert (binaries.cached("tool", "1", writing("whole")) / "program").read_text() == "whole"
 
 
 def build_and_tell(marks: Path) -> None:
@@ -53,7 +53,7 @@ def build_and_tell(marks: Path) -> None:
         (marks / str(os.getpid())).touch()
         (target / "program").write_text("built")
 
-    binaries._cached("tool", "1", build)
+    binaries.cached("tool", "1", build)
 
 
 def test_two_processes_that_need_a_program_build_it_once(tmp_path: Path) -> None:

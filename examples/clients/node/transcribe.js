@@ -1,0 +1,106 @@
+// Writes down a recording of any length with the server's own protocol, each segment as soon as it is ready.
+//
+//   npm install @grpc/grpc-js @grpc/proto-loader
+//   node transcribe.js HOST:50051 recording.mp3 [--language ko] [--ca ca.pem --token-file token]
+//
+// It reads the proto as it is; --proto says where it lies.
+import { createReadStream, readFileSync } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+const CHUNK_BYTES = 256 * 1024;
+
+const WHAT_TO_DO = {
+  [grpc.status.UNAVAILABLE]: 'Is a server running there, and has it loaded its model? Does it want TLS (--tls)?',
+  [grpc.status.DEADLINE_EXCEEDED]: 'Raise --timeout, or try again when the server is there and has less to do.',
+  [grpc.status.RESOURCE_EXHAUSTED]: 'If the server is busy, try again later; if the file is too large, send less.',
+  [grpc.status.UNAUTHENTICATED]: 'Give a token that the server knows, with --token-file.',
+};
+
+// What gRPC does by itself: use all servers in turn, and try again while one is away or busy.
+const SERVICE_CONFIG = {
+  loadBalancingConfig: [{ round_robin: {} }],
+  methodConfig: [{
+    name: [{}],
+    retryPolicy: {
+      maxAttempts: 5, initialBackoff: '1s', maxBackoff: '10s', backoffMultiplier: 2,
+      retryableStatusCodes: ['UNAVAILABLE', 'RESOURCE_EXHAUSTED'],
+    },
+  }],
+};
+
+function options() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      language: { type: 'string', default: '' }, // such as en or ko; left out to be detected
+      timeout: { type: 'string', default: '3600' }, // seconds for the whole call, tries included
+      tls: { type: 'boolean' },
+      ca: { type: 'string' }, // PEM file of the authority of the server's certificate; speaks TLS
+      'token-file': { type: 'string' }, // file of the token that the server asks for; needs TLS
+      proto: { type: 'string', default: fileURLToPath(new URL('../../../server/proto', import.meta.url)) },
+    },
+  });
+  if (positionals.length !== 2) throw new Error('usage: node transcribe.js HOST:PORT RECORDING');
+  return { ...values, server: positionals[0], recording: positionals[1] };
+}
+
+function connect({ server, tls, ca, 'token-file': tokenFile, proto }) {
+  const definition = loadSync('whisper/v1/transcription.proto', {
+    includeDirs: [proto], keepCase: true, defaults: true, // Numbers that are 0 and empty lists are there, too.
+  });
+  const { Transcription } = grpc.loadPackageDefinition(definition).whisper.v1;
+  return new Transcription(server, credentials(tls, ca, tokenFile), {
+    'grpc.service_config': JSON.stringify(SERVICE_CONFIG),
+    // What may be sent again has to be kept; by default that is 1 MiB.
+    'grpc.per_rpc_retry_buffer_size': 64 * 1024 * 1024,
+    'grpc.retry_buffer_size': 64 * 1024 * 1024,
+  });
+}
+
+function credentials(tls, ca, tokenFile) {
+  if (!tls && !ca) {
+    if (tokenFile) throw new Error('--token-file needs --tls or --ca: else anybody on the way could read the token');
+    return grpc.credentials.createInsecure();
+  }
+  const secure = grpc.credentials.createSsl(ca ? readFileSync(ca) : null);
+  if (!tokenFile) return secure;
+  const metadata = new grpc.Metadata();
+  metadata.set('authorization', `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`);
+  const token = grpc.credentials.createFromMetadataGenerator((_, callback) => callback(null, metadata));
+  return grpc.credentials.combineChannelCredentials(secure, token);
+}
+
+async function* requests({ language, recording }) {
+  yield { config: { speech: { language, word_times: true } } };
+  for await (const audio of createReadStream(recording, { highWaterMark: CHUNK_BYTES })) yield { audio };
+}
+
+function show({ language, segment }) {
+  if (language) console.log(`[${language.language}, ${Math.round(100 * language.probability)}% sure]`);
+  if (!segment) return;
+  console.log(segment.text.trim());
+  for (const { start, end, text } of segment.words) {
+    console.log(`${start.toFixed(2).padStart(7)} ${end.toFixed(2).padStart(7)}${text}`);
+  }
+}
+
+async function receive(call) {
+  for await (const response of call) show(response);
+}
+
+try {
+  const chosen = options();
+  const client = connect(chosen);
+  const call = client.Transcribe({ deadline: Date.now() + 1000 * chosen.timeout });
+  // Read while it is sent: a client that does not read is not read from.
+  await Promise.all([receive(call), pipeline(requests(chosen), call)]);
+  client.close();
+} catch (error) {
+  const status = grpc.status[error.code];
+  console.error(status ? `${status}: ${error.details}. ${WHAT_TO_DO[error.code] ?? ''}` : error.message);
+  process.exit(1);
+}
