@@ -57,7 +57,9 @@ def test_every_example_is_listed() -> None:
 
 
 def test_an_air_gaps_values_install_the_chart(control_plane_with_crd: ControlPlane) -> None:
-    rendered = render_text(f"--values={ROOT / 'examples' / 'values-air-gap.yaml'}", "--namespace=default")
+    rendered = render_text(
+        f"--values={ROOT / 'examples' / 'values-air-gap.yaml'}", "--namespace=default", "--skip-tests"
+    )
     assert "networkpolicy" in control_plane_with_crd.kubectl("apply", "--filename=-", *STRICTLY, stdin=rendered)
 
 
