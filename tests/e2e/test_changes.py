@@ -19,6 +19,7 @@ from tests.support.chart import CHART, helm
 from tests.support.pages import commands, sections
 
 DEADLINE_SECONDS = 90
+SHORTEST_INTERVAL_SECONDS = 60
 #: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
 CLIP, TEXT = "en-01.flac", "Hello."
 FEW_CALLERS = 2
@@ -116,7 +117,7 @@ def tiers_that_serve(place: Place, name: str) -> set[str | None]:
 
 
 @pytest.mark.timeout(900)
-def test_a_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
+def test_a_followed_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
     place: Place, archives: Archives
 ) -> None:
     place.s3.put("models", "friday.tar.zst", archives.whole())
@@ -129,13 +130,13 @@ def test_a_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
         "goldenClip": {"configMapName": "clip"},
         "rollout": {"progressDeadlineSeconds": DEADLINE_SECONDS},
     }
-    place.apply("small", source, server=server)
+    follow = {"policy": "Follow", "intervalSeconds": SHORTEST_INTERVAL_SECONDS}
+    place.apply("small", source, server=server, refresh=follow)
     place.wait_ready("small")
     good = serving(place, "small")
 
+    # The same name holds something else, which nobody says: it is noticed, pulled and tried.
     place.s3.put("models", "friday.tar.zst", archives.deaf())
-    # The same name holds something else: what asks for it again is what a person changes with it.
-    place.apply("small", source, server=server, conversion={"quantization": "float32"})
     degraded = place.wait("small", "Degraded", status="True", reason="GoldenClipFailed")
     place.wait_for("small", "it is rejected", lambda: place.status("small")["target"]["state"] == "Rejected")
     assert "golden clip" in degraded["message"]
@@ -144,6 +145,6 @@ def test_a_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
     assert place.transcribe("small", CLIP) == [TEXT]
 
     place.s3.put("models", "friday.tar.zst", archives.whole())
-    place.apply("small", source, server=server)
+    place.apply("small", source, server=server, conversion={"quantization": "float32"})
     place.wait_ready("small")
     assert place.transcribe("small", CLIP) == [TEXT]

@@ -1,7 +1,6 @@
 """What the integration tests share: one control plane for all, and the operator for those that want it."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from tests.cluster.control_plane import ControlPlane, Settings
 from tests.integration.audit import Audit, flags
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.world import World
+from tests.integration.world import World, world_in
 from tests.support.chart import NAMESPACE, of_kind, render
 from tests.support.whispermodels import install_crd
 
@@ -62,18 +61,14 @@ def operator(session_operator: OperatorProcess) -> Iterator[OperatorProcess]:
 @pytest.fixture
 def world(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[World]:
     """A namespace of its own, in which the operator is at work."""
-    world = World(control_plane, f"test-{uuid.uuid4().hex[:8]}")
-    world.create_namespace()
-    yield world
-    world.delete_namespace()
+    with world_in(control_plane) as world:
+        yield world
 
 
 @pytest.fixture
 def lone_world(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[World]:
     """A namespace in which the operator for all namespaces is not at work."""
     operator.stop()
-    world = World(control_plane, f"test-{uuid.uuid4().hex[:8]}")
-    world.create_namespace()
-    yield world
-    world.delete_namespace()
+    with world_in(control_plane) as world:
+        yield world
     operator.start()

@@ -1,7 +1,10 @@
 """From a WhisperModel to a published artifact: claim, Job, its outcome, and the attempts that follow a failure."""
 
+import json
+
 import pytest
 
+from tests.cluster.errors import ClusterError
 from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
 from tests.support.objects import model_of
 from whisper_contract.reasons import FAILURES, Reason
@@ -192,6 +195,39 @@ def test_a_quota_that_forbids_the_pod_is_told_and_when_it_is_raised_all_goes_on(
     world.kubectl("delete", "quota", "q")
     world.until_job()
     world.until_condition("Degraded", "False", "Pulling")
+
+
+def test_a_policy_that_refuses_the_pod_is_told_in_its_words(world: World) -> None:
+    """Any policy's refusal, pod security's too, is told by an event only."""
+    words = "pods here have a label that names their team"
+    name, admission = world.namespace, "admissionregistration.k8s.io/v1"
+    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    policy = {
+        "matchConstraints": {"namespaceSelector": here, "resourceRules": [pods]},
+        "validations": [{"expression": "'team' in object.metadata.?labels.orValue({})", "message": words}],
+    }
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    kinds = {"ValidatingAdmissionPolicy": policy, "ValidatingAdmissionPolicyBinding": binding}
+    for kind, spec in kinds.items():
+        made = {"apiVersion": admission, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        world.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(made))
+    pod = {"metadata": {"name": "any"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    manifest = json.dumps({"apiVersion": "v1", "kind": "Pod", **pod})
+
+    def is_refused() -> bool:
+        try:
+            world.kubectl("create", "--dry-run=server", "--filename=-", stdin=manifest)
+        except ClusterError as error:
+            return words in str(error)
+        return False
+
+    world.until("the policy is in force", is_refused)
+    world.apply()
+    assert words in world.until_condition("Degraded", "True", "PodsForbidden")["message"]
+    for kind in kinds:
+        world.kubectl("delete", kind, name)
+    world.until_job()
 
 
 def test_a_service_account_that_is_not_there_is_told(world: World) -> None:

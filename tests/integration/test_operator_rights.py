@@ -1,13 +1,16 @@
 """The operator has the rights that it uses, uses the rights that it has, and says so when one is missing."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.audit import Audit
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.world import JSON, World, now
+from tests.integration.world import JSON, World, now, world_in
 from tests.support.chart import NAMESPACE, of_kind, render
 
 CREATED, FORBIDDEN = 201, 403
@@ -69,44 +72,64 @@ def chart_rights() -> set[tuple[str, str, str]]:
     return rights - NO_CALL
 
 
-def namespaced_operator(world: World, control_plane: ControlPlane, log: Path, without: str = "") -> OperatorProcess:
-    """An operator for one namespace, with the Role that the chart makes there, less the right to make one kind."""
-    objects = render(f"--set=watchNamespaces={{{world.namespace}}}", "--set=rbac.aggregate=false")
-    (role,), (binding,) = (in_namespace(of_kind(objects, kind), world.namespace) for kind in ("Role", "RoleBinding"))
-    for rule in role["rules"]:
+def namespaced_operator(
+    worlds: Sequence[World], control_plane: ControlPlane, log: Path, without: str = ""
+) -> OperatorProcess:
+    """An operator for these namespaces, with the Roles that the chart makes there, less the right to make one kind."""
+    namespaces = ",".join(world.namespace for world in worlds)
+    objects = render(f"--set=watchNamespaces={{{namespaces}}}", "--set=rbac.aggregate=false")
+    roles, bindings = (in_namespaces(of_kind(objects, kind), namespaces) for kind in ("Role", "RoleBinding"))
+    assert len(roles) == len(bindings) == len(worlds)
+    for rule in (rule for role in roles for rule in role["rules"]):
         if without in rule["resources"]:
             rule["verbs"] = [verb for verb in rule["verbs"] if verb != "create"]
     (account,) = of_kind(objects, "ServiceAccount")
-    account["metadata"]["name"] = f"for-{world.namespace}"
-    binding["subjects"][0]["name"] = account["metadata"]["name"]
-    made: list[dict[str, Any]] = [account, role, binding]
+    account["metadata"]["name"] = f"for-{worlds[0].namespace}"
+    for binding in bindings:
+        binding["subjects"][0]["name"] = account["metadata"]["name"]
+    made: list[dict[str, Any]] = [account, *roles, *bindings]
     control_plane.kubectl(
         "apply", "--server-side", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
     )
     kubeconfig = control_plane.kubeconfig_for(NAMESPACE, account["metadata"]["name"])
-    return OperatorProcess(kubeconfig, log, f"--namespaces={world.namespace}")
+    return OperatorProcess(kubeconfig, log, f"--namespaces={namespaces}")
 
 
-def in_namespace(objects: list[JSON], namespace: str) -> list[JSON]:
-    return [one for one in objects if one["metadata"]["namespace"] == namespace]
+def in_namespaces(objects: list[JSON], namespaces: str) -> list[JSON]:
+    return [one for one in objects if one["metadata"]["namespace"] in namespaces.split(",")]
 
 
-def test_with_a_role_in_one_namespace_it_works_there_and_needs_nothing_elsewhere(
-    lone_world: World, control_plane: ControlPlane, tmp_path: Path
+def test_with_roles_in_two_namespaces_it_works_there_and_needs_nothing_elsewhere(
+    lone_world: World, other_world: World, third_world: World, control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    operator = namespaced_operator(lone_world, control_plane, tmp_path / "log")
+    operator = namespaced_operator([lone_world, other_world], control_plane, tmp_path / "log")
+    third_world.apply()
     operator.start()
     try:
         lone_world.bring_up()
+        other_world.bring_up()
         assert "orbidden" not in operator.new_log()
+        assert third_world.status() == {}, "nobody is at work there"
     finally:
         operator.stop()
+
+
+@pytest.fixture
+def other_world(control_plane: ControlPlane) -> Iterator[World]:
+    with world_in(control_plane) as world:
+        yield world
+
+
+@pytest.fixture
+def third_world(control_plane: ControlPlane) -> Iterator[World]:
+    with world_in(control_plane) as world:
+        yield world
 
 
 def test_a_right_that_is_missing_is_told_in_status_and_log(
     lone_world: World, control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    operator = namespaced_operator(lone_world, control_plane, tmp_path / "log", without="jobs")
+    operator = namespaced_operator([lone_world], control_plane, tmp_path / "log", without="jobs")
     operator.start()
     try:
         lone_world.apply()

@@ -4,6 +4,7 @@ Jobs, Deployments and garbage collection are the real controllers' work: they dr
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -311,6 +312,15 @@ class World:
         self.until(f"{name} has a Deployment", lambda: self.exists("deployment", f"{name}-server"))
         self.serve(name, replicas=spec.get("server", {}).get("replicas", 1))
         return pull
+
+
+@contextmanager
+def world_in(control_plane: ControlPlane) -> Iterator[World]:
+    """Make a namespace of its own, and remove it with all that is in it."""
+    world = World(control_plane, f"test-{uuid.uuid4().hex[:8]}")
+    world.create_namespace()
+    yield world
+    world.delete_namespace()
 
 
 def _container(name: str, **state: Any) -> JSON:
