@@ -145,6 +145,13 @@ PASTED: list[tuple[str, str, Callable[[str], Spec], str, str]] = [
         "openai/whisper-tiny",
         "https://huggingface.co/openai/whisper-tiny",
     ),
+    (
+        "a URL",
+        "a URL begins with https:// or http://",
+        http,
+        "https://artifacts.example.com/whisper.tar",
+        "artifacts.example.com/whisper.tar",
+    ),
     ("an s3 endpoint", ENDPOINT, lambda text: s3(endpoint=text), "http://minio:9000", "minio:9000"),
     ("a gcs endpoint", ENDPOINT, lambda text: gcs(endpoint=text), "http://gcs:4443", "gcs:4443"),
     ("a mirror", ENDPOINT, lambda text: hugging_face(endpoint=text), "https://hub.example.com", "hub.example.com"),

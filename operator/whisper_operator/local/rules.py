@@ -277,6 +277,7 @@ TEXTS: tuple[Text, ...] = (
         "a repository is named as organisation/name, with no https:// and no host before it",
         lambda text: ":" in text,
     ),
+    Text("source.http.url", "a URL begins with https:// or http://", _no_url),
     *(Text(f"source.{kind}.endpoint", _ENDPOINT, _no_url) for kind in ("huggingFace", "s3", "gcs")),
     Text(
         "source.googleDrive.fileId",
