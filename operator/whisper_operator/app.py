@@ -79,6 +79,9 @@ def run(settings: Settings) -> None:
             # That one stands by is as it should be, and no reason to hold up a rollout.
             probes.ready = lambda: None
             election.await_victory(stop)
+            if stop.is_set():
+                election.resign()  # it may have been won at that very moment
+                return
             _log.info("leading")
         if stop.is_set():
             return

@@ -20,7 +20,7 @@ from whisper_operator.kube.errors import KubeError
 from whisper_operator.settings import Settings
 
 _DEFINE = "helm show crds CHART | kubectl apply --server-side --force-conflicts -f -"
-_GRANT = "the chart's roles give that; with rbac.create false somebody else has to"
+_GRANT = "the chart's roles give them; with rbac.create false somebody else has to"
 _ASK_PODS = "see what becomes of its pods: kubectl -n {namespace} get pods, and their logs"
 _LOOK_SECONDS = 0.5
 #: So many of what is missing are named.
@@ -49,7 +49,7 @@ def check(client: KubeClient, settings: Settings, rules: Sequence[JSON], patienc
     """
     looks = [partial(_definition, client)]
     if rules:
-        looks.append(partial(_rights, client, settings.namespaces, rules))
+        looks += [partial(_rights, client, namespace, rules) for namespace in settings.namespaces or ("",)]
     if settings.lease_namespace:
         looks.append(partial(_at_work, client, settings, patience_seconds))
     for look in looks:
@@ -90,16 +90,18 @@ def _fields(schema: JSON, path: str) -> Iterator[str]:
             yield from _fields(inner, path)
 
 
-def _rights(client: KubeClient, namespaces: Sequence[str], rules: Sequence[JSON]) -> Result:
-    asked = [(namespace, *right) for namespace in namespaces or ("",) for right in _each_right(rules)]
-    refused = [
-        f"{verb} {resource} in {namespace or 'all namespaces'}"
-        for namespace, verb, group, resource in asked
-        if not client.may(namespace, verb, group, resource)
-    ]
-    if refused:
-        return Result(f"the operator may not {_some(refused)}", _GRANT)
-    return Result(f"the operator has its {len(asked)} rights in {', '.join(namespaces) or 'all namespaces'}")
+def _rights(client: KubeClient, namespace: str, rules: Sequence[JSON]) -> Result:
+    where = namespace or "all namespaces"
+    asked = 0
+    lacking: dict[str, list[str]] = {}
+    for verb, group, resource in _each_right(rules):
+        asked += 1
+        if not client.may(namespace, verb, group, resource):
+            lacking.setdefault(resource, []).append(verb)
+    if lacking:
+        some = [f"{resource} ({', '.join(verbs)})" for resource, verbs in lacking.items()]
+        return Result(f"the operator lacks rights in {where}: {_some(some)}", _GRANT)
+    return Result(f"the operator has its {asked} rights in {where}")
 
 
 def _each_right(rules: Iterable[JSON]) -> Iterator[tuple[str, str, str]]:
