@@ -15,7 +15,7 @@ from typing import Any
 from whisper_operator import api
 from whisper_operator.api import names
 from whisper_operator.kube import kinds
-from whisper_operator.kube.client import JSON, KubeClient
+from whisper_operator.kube.client import JSON, KubeClient, connect
 from whisper_operator.kube.errors import KubeError
 from whisper_operator.settings import Settings
 
@@ -36,6 +36,27 @@ class Result:
 
     def __str__(self) -> str:
         return f"ok    {self.text}" if self.advice is None else f"FAIL  {self.text}: {self.advice}"
+
+
+class NobodyToAskError(Exception):
+    """There is no API server to ask; the text says what to do."""
+
+
+def run(settings: Settings, rules: Sequence[JSON], patience_seconds: float) -> bool:
+    """Print a line for each thing that is looked at, as `check` finds it, and tell whether all is well.
+
+    Raises:
+        NobodyToAskError: neither the pod nor the environment says where the API server is.
+    """
+    try:
+        client = connect(1)
+    except KubeError as error:
+        raise NobodyToAskError(f"{error}: run in a cluster, or set KUBECONFIG") from error
+    well = True
+    for result in check(client, settings, rules, patience_seconds):
+        print(result, flush=True)  # noqa: T201 - what the command is for
+        well = well and result.advice is None
+    return well
 
 
 def check(client: KubeClient, settings: Settings, rules: Sequence[JSON], patience_seconds: float) -> Iterator[Result]:

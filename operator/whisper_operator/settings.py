@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
@@ -58,14 +58,16 @@ class SettingsError(ValueError):
     """A setting is missing or wrong; the text says which, and where it is set."""
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add one flag for each setting."""
-    for setting in fields(Settings):
+def add_flags(parser: argparse.ArgumentParser, only: Container[str] | None = None) -> None:
+    """Add one flag for each setting, or for each of those named."""
+    for setting in (setting for setting in fields(Settings) if only is None or setting.name in only):
         parser.add_argument(_flag(setting.name), help=f"{setting.metadata['help']} ({_variable(setting.name)})")
 
 
-def read_settings(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings that flags and environment give.
+def read_settings(
+    flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ, *, with_images: bool = True
+) -> Settings:
+    """Return the settings that flags and environment give; nothing runs without images.
 
     Raises:
         SettingsError: when a value cannot be right, or an image is not given.
@@ -79,7 +81,7 @@ def read_settings(flags: Mapping[str, str | None], environment: Mapping[str, str
             values[setting.name] = _read(setting.name, text, hints[setting.name], setting.metadata["choices"])
     settings = Settings(**values)
     for name in ("loader_image", "server_image"):
-        if not getattr(settings, name):
+        if with_images and not getattr(settings, name):
             raise SettingsError(f"no image is set: give {_flag(name)} or {_variable(name)}")
     return settings
 

@@ -172,8 +172,8 @@ _OPERATOR = """# The operator: settings and metrics
 `whisper-operator run` takes each setting as a flag or as an environment variable; the flag goes first. The chart sets
 them from its values; `operator.env` adds others.
 
-`whisper-operator check` takes the same settings, and tells whether WhisperModels are defined as this version knows
-them, whether the operator has its rights (`--rights`, the rules of its role as JSON) and whether one is at work;
+`whisper-operator check` takes those of namespaces and Lease, and says whether WhisperModels are defined as this version
+knows them, whether the operator has its rights (`--rights`, the rules of its role as JSON) and whether one is at work;
 [helm test](../installing.md#check-it) runs it.
 
 ## Settings

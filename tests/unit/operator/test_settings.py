@@ -66,6 +66,12 @@ def test_the_help_names_flag_and_variable_of_every_setting() -> None:
         assert f"WHISPER_OPERATOR_{name.upper()}" in text
 
 
+def test_the_check_needs_no_image_but_somebody_to_ask(tmp_path: Path) -> None:
+    done = command("check", KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(": run in a cluster, or set KUBECONFIG\n")
+
+
 def test_with_nobody_to_talk_to_it_says_what_it_lacks(tmp_path: Path) -> None:
     done = command("run", **IMAGES, KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path))
     assert done.returncode == 1
