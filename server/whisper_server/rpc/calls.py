@@ -33,7 +33,7 @@ from whisper_server.patience import Patience, until
 #: (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
-_CODES = {
+CODES = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     TooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotFoundError: grpc.StatusCode.NOT_FOUND,
@@ -143,7 +143,7 @@ class Calls:
             async with until(deadline):
                 yield
         except RequestError as error:
-            code, trouble = _CODES[type(error)], str(error)
+            code, trouble = CODES[type(error)], str(error)
             let_go(error)
             await self._abort(
                 context, code, trouble, _retry_metadata(error) if isinstance(error, OverloadedError) else []

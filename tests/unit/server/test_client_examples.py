@@ -1,6 +1,7 @@
 """The examples for clients' authors: every command of docs/clients.md as it is typed, and what the examples promise."""
 
 import asyncio
+import json
 import re
 import shlex
 import signal
@@ -10,18 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from faster_whisper.audio import decode_audio
 
 from tests.cluster.certificates import Authority
-from tests.support.client_examples import EXAMPLES, ROOT, Command, calls, environment, prepared_clone
+from tests.support.client_examples import EXAMPLES, PAGE, ROOT, Command, calls, environment, prepared_clone
 from tests.support.models import RECORDINGS, spoken_text
+from tests.support.pages import fenced, rows, sections
 from tests.unit.server.audio_files import tone, wav
 from tests.unit.server.conftest import Serve
 from tests.unit.server.http_server import serving_http
 from tests.unit.server.process import ServerProcess
 from tests.unit.server.waiting import until
+from whisper_server.http import errors as errors_of_http
+from whisper_server.rpc import calls as calls_of_grpc
 
 #: What is said in the WAV file that the page has people make.
 SPOKEN = "en-02.flac"
@@ -95,6 +100,22 @@ def test_the_page_has_every_example_called() -> None:
     programs = {path for path in (ROOT / EXAMPLES).glob("*/*") if path.suffix in {".py", ".js", ".sh"}}
     called = " ".join(call.line for call in calls())
     assert {path.name for path in programs if str(path.relative_to(ROOT)) not in called} == set()
+
+
+def test_the_page_shows_what_the_examples_tell_grpc_about_tries() -> None:
+    (shown,) = fenced(PAGE.read_text(), "json")
+    go = re.search(r"const serviceConfig = `(.*?)`", (ROOT / EXAMPLES / "go" / "main.go").read_text(), re.DOTALL)
+    assert go is not None
+    assert json.loads(go[1]) == json.loads(shown)
+
+
+def test_the_page_says_what_to_do_about_every_code_and_status_that_the_server_answers_with() -> None:
+    told = rows(sections(PAGE.name)["Errors"])
+    answers = {*calls_of_grpc.CODES.values(), grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
+    assert {row[0] for row in told} == {code.name for code in answers}
+    statuses = {int(status) for row in told for status in re.findall(r"\d{3}", row[1])}
+    # 501 never leaves the server; 403 is for browsers, of the page to try a model.
+    assert statuses >= {status for status, _, _ in errors_of_http.KINDS.values()} - {403, 501} | {405, 500}
 
 
 def test_what_is_said_into_the_microphone_is_told_and_the_last_of_it_after_ctrl_c(

@@ -6,7 +6,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from io import StringIO
@@ -111,15 +110,6 @@ def test_a_stream_becomes_subtitles_too(server: ServerProcess) -> None:
     assert done.returncode == 0, done.stderr
     (cue,) = webvtt.from_buffer(StringIO(done.stdout.decode()), "srt").captions
     assert cue.text.replace("\n", " ") == spoken_text(ENGLISH.name)
-
-
-def test_the_documented_program_prints_words_as_they_come(server: ServerProcess) -> None:
-    programs = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    (program,) = (program for program in programs if "whisper_server.api" in program)
-    command = [sys.executable, "-c", program, server.address, str(ENGLISH)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert [line.split()[-1] for line in done.stdout.splitlines()] == spoken_text(ENGLISH.name).split()
 
 
 def test_every_documented_command_is_understood() -> None:

@@ -1,10 +1,6 @@
 """OpenAI's own client package against our HTTP: its users' calls work, fail and are tried again as with OpenAI."""
 
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +10,13 @@ import openai
 import pytest
 from openai.types.audio import TranscriptionVerbose, TranslationVerbose
 
-from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.conftest import RECORDING
 from tests.unit.server.fakes import HELLO
 from tests.unit.server.http_server import HttpServed, serving_http
-from tests.unit.server.process import ServerProcess
 from whisper_server.engine.interface import LanguageFound
 from whisper_server.engine.options import Task
 from whisper_server.engine.schedule.errors import QueueFullError, RowExpiredError
 
-DOCUMENTATION = Path(__file__).parents[3] / "docs" / "server.md"
 FILE = ("recording.wav", RECORDING)
 
 
@@ -183,60 +176,3 @@ async def test_the_client_tries_again_when_there_is_no_room(served: HttpServed) 
         heard = await patient.audio.transcriptions.create(model="whisper-1", file=FILE)
     assert heard.text == "Hello there. And bye."
     assert len(served.engine.requests) == refused + 2
-
-
-@pytest.fixture(scope="module")
-def process(published_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The real server with the real model."""
-    folder = tmp_path_factory.mktemp("server")
-    with ServerProcess(folder, "--model", str(published_artifact), "--device", "cpu") as process:
-        yield process
-
-
-def address_of(process: ServerProcess) -> str:
-    return f"http://127.0.0.1:{process.line('ready')['http_port']}"
-
-
-def documented(language: str, word: str) -> str:
-    """Return the program that the documentation shows."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    return str(next(block for block in blocks if word in block))
-
-
-def test_the_documented_example_prints_text_and_words(
-    process: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [f"{address_of(process)}/v1", str(RECORDINGS / "en-02.flac")]
-    monkeypatch.setattr(sys, "argv", ["openai_transcribe.py", *arguments])
-    # In this process, since loading the package takes longer than all else.
-    program: dict[str, Any] = {}
-    exec(documented("python", "import openai"), program)
-    program["client"].close()
-    text, *words = capsys.readouterr().out.splitlines()
-    assert text == spoken_text("en-02.flac")
-    assert [line.split()[2] for line in words] == text.split()
-
-
-def test_the_documented_curl_prints_captions(process: ServerProcess) -> None:
-    assert shutil.which("curl"), "the documented command needs curl: apt-get install curl"
-    command = documented("sh", "curl").replace("http://HOST:8000", address_of(process))
-    command = command.replace("recording.flac", str(RECORDINGS / "en-02.flac"))
-    output = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
-    assert re.fullmatch(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n[^\n]+\n\n", output)
-    assert spoken_text("en-02.flac") in output
-
-
-def test_the_real_models_words_have_times(process: ServerProcess) -> None:
-    with openai.OpenAI(base_url=f"{address_of(process)}/v1", api_key="none") as client:
-        heard = client.audio.transcriptions.create(
-            model="whisper-1",
-            file=RECORDINGS / "en-02.flac",
-            response_format="verbose_json",
-            timestamp_granularities=["word"],
-        )
-    checked = TranscriptionVerbose.model_validate(heard.to_dict(), strict=True)
-    assert (checked.text, checked.language) == (spoken_text("en-02.flac"), "english")
-    assert checked.duration == pytest.approx(3.01, abs=0.01)
-    times = [time for word in checked.words or () for time in (word.start, word.end)]
-    assert times == sorted(times)
-    assert 0 <= times[0] < times[-1] <= checked.duration

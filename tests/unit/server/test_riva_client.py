@@ -19,7 +19,6 @@ from tests.unit.server.audio_files import RATE, wav
 from tests.unit.server.engines import ENGLISH, KOREAN
 from tests.unit.server.process import ServerProcess
 
-DOCUMENTATION = Path(__file__).parents[3] / "docs" / "server.md"
 SUPPORT = Path(__file__).parents[2] / "support"
 TRANSCRIBE, LISTEN = SUPPORT / "riva_transcribe.py", SUPPORT / "riva_listen.py"
 
@@ -51,25 +50,6 @@ def test_offline_recognize_gets_the_right_words(server: str, language: str, name
     assert heard == {name: spoken_text(name) for name in names}
 
 
-def documented_program(name: str) -> str:
-    """Return the program that the documentation shows, by what it is said to be saved as."""
-    after = DOCUMENTATION.read_text().split(f"`{name}`", 1)[1]
-    found = re.search(r"```python\n(.*?)```", after, re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
-def test_the_documented_example_prints_transcript_and_words(server: str) -> None:
-    output = run("-c", documented_program("transcribe.py"), server, str(RECORDINGS / "en-02.flac"))
-    printed, _, final = output.rpartition("Final transcript:")
-    assert final.strip() == spoken_text("en-02.flac")
-    result = json.loads(printed)["results"][0]
-    words = result["alternatives"][0]["words"]
-    assert [word["word"] for word in words] == spoken_text("en-02.flac").split()
-    assert result["channelTag"] == 1
-    assert result["audioProcessed"] == pytest.approx(3.01, abs=0.01)
-
-
 @pytest.fixture(scope="module")
 def two_utterances(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A WAV file of two recordings with pauses between and behind them."""
@@ -82,12 +62,6 @@ def two_utterances(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 SAID = ("en-02.flac", "en-04.flac")
 FINALS = [spoken_text(name) for name in SAID]
-
-
-def test_the_documented_stream_prints_each_utterance_as_it_ends(server: str, two_utterances: str) -> None:
-    output = run("-c", documented_program("listen.py"), server, two_utterances)
-    assert [line.strip() for line in re.findall(r"## ([^\n\r]*)", output)] == FINALS
-    assert output.index(">> ") < output.index("## "), "and what it says so far before that"
 
 
 def test_a_streams_interims_have_a_stability_below_one_and_its_finals_a_confidence(
