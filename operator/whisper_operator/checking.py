@@ -23,6 +23,7 @@ _DEFINE = "helm show crds CHART | kubectl apply --server-side --force-conflicts 
 _GRANT = "the chart's roles give them; with rbac.create false somebody else has to"
 _ASK_PODS = "see what becomes of its pods: kubectl -n {namespace} get pods, and their logs"
 _LOOK_SECONDS = 0.5
+_PUBLISHED_SECONDS = 10.0
 #: So many of what is missing are named.
 _NAMED = 5
 
@@ -68,7 +69,7 @@ def check(client: KubeClient, settings: Settings, rules: Sequence[JSON], patienc
         rules: as in a Role, what the operator has to be allowed where its WhisperModels are.
         patience_seconds: how long an operator may take to be at work.
     """
-    looks = [partial(_definition, client)]
+    looks = [partial(_definition, client, min(patience_seconds, _PUBLISHED_SECONDS))]
     if rules:
         looks += [partial(_rights, client, namespace, rules) for namespace in settings.namespaces or ("",)]
     if settings.lease_namespace:
@@ -80,7 +81,17 @@ def check(client: KubeClient, settings: Settings, rules: Sequence[JSON], patienc
             yield Result("the API server could not be asked", str(error))
 
 
-def _definition(client: KubeClient) -> Result:
+def _definition(client: KubeClient, patience_seconds: float) -> Result:
+    """Look until it is as it should be: the API server publishes a definition a moment after it has it."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        result = _published_definition(client)
+        if result.advice is None or time.monotonic() > deadline:
+            return result
+        time.sleep(_LOOK_SECONDS)
+
+
+def _published_definition(client: KubeClient) -> Result:
     published = client.published(kinds.MODEL, names.KIND)
     if published is None:
         return Result("the API server does not know WhisperModels", _DEFINE)

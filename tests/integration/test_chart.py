@@ -187,8 +187,7 @@ def the_check_names_what_the_definition_lacks(kubectl: Kubectl, field: str) -> N
     untyped: Any = kubernetes.config
     client = KubeClient(untyped.new_client_from_config(str(kubectl.kubeconfig)))
     told = f"as an older version knows them, without {field}: helm show crds"
-    # The API server publishes a definition a moment after it has it.
-    found = partial(check, client, Settings(), (), 0)
+    found = partial(check, client, Settings(), (), patience_seconds=0)
     wait_until("the check tells of it", lambda: told in str(next(found())), seconds=PATIENCE_SECONDS)
 
 
