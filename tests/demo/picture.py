@@ -18,7 +18,9 @@ def draw(text: str) -> str:
     """Return a terminal in which `make demo` has printed this, as SVG."""
     console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ make demo", style="bold"))
-    for line in text.rstrip().splitlines():
+    # What follows is what to try next, at addresses of this machine.
+    told, _, _ = text.partition("\nThe whole way in ")
+    for line in told.rstrip().splitlines():
         # Its steps are what one looks for.
         console.print(Text(line, style="bold green" if re.match(r"\[\d+\]", line) else ""))
     return _ADDRESSES.sub("", console.export_svg(title="make demo", unique_id="demo"))

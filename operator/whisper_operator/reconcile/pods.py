@@ -9,6 +9,7 @@ from whisper_contract.reasons import Reason as LoaderReason
 from whisper_contract.reasons import reason_for_exit_code
 from whisper_contract.termination import TerminationMessage
 from whisper_operator.api.reasons import Finding, Reason
+from whisper_operator.builders.source_access import SECRET_VOLUME
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, name, time_of
 
 # SchedulerError: a node was found, and binding the pod or its volumes to it failed.
@@ -65,7 +66,18 @@ def failure(pod: JSON) -> Finding | None:
     if dig(pod, "status", "reason") == "Evicted":
         return Finding(Reason.EVICTED, str(dig(pod, "status", "message") or ""))
     failed = next((ending for ending in endings(pod) if ending.exit_code), None)
-    return None if failed is None else describe(failed)
+    return None if failed is None else _of_its_secret(describe(failed), pod)
+
+
+def _of_its_secret(finding: Finding, pod: JSON) -> Finding:
+    """Name the Secret of which the loader knows the folder alone."""
+    volumes = (volume for volume in each(pod, "spec", "volumes") if volume["name"] == SECRET_VOLUME)
+    secret = next((dig(volume, "secret", "secretName") for volume in volumes), None)
+    if secret is not None and finding.reason == LoaderReason.SECRET_NOT_FOUND:
+        return Finding(finding.reason, f"The Secret {secret}, which the source names, does not exist")
+    if secret is not None and finding.reason == LoaderReason.SECRET_KEY_MISSING:
+        return Finding(finding.reason, f"Of the Secret {secret}: {finding.detail}")
+    return finding
 
 
 def describe(ending: Ending) -> Finding:

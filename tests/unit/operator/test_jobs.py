@@ -23,9 +23,11 @@ from tests.unit.operator.things import (
     unscheduled,
     waiting,
 )
+from whisper_operator.builders.source_access import source_volumes
 from whisper_operator.reconcile import jobs
 
 MODEL = model()
+WITH_SECRET = {"http": {"url": "https://example.com/a.tar", "secretRef": {"name": "keys"}}}
 
 FAILURES: dict[str, tuple[list[JSON], str, str]] = {
     "the loader's own words": (
@@ -80,6 +82,24 @@ def test_why_a_pull_failed(case: str) -> None:
     assert finding.reason == reason
     assert words in finding.message
     assert finding.degraded
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "words", "told"),
+    [
+        (
+            66,
+            "SecretNotFound",
+            "the Secret that is mounted does not exist",
+            "The Secret keys, which the source names, does not exist. Create",
+        ),
+        (67, "SecretKeyMissing", "the Secret needs token", "Of the Secret keys: the Secret needs token."),
+    ],
+)
+def test_the_secret_that_a_pull_lacks_is_named(code: int, reason: str, words: str, told: str) -> None:
+    lacks = pod(phase="Failed", initContainerStatuses=[ended("pull", code, says(reason, message=words))])
+    lacks["spec"] = {"volumes": [{"name": "tmp"}, *source_volumes(model(source=WITH_SECRET))]}
+    assert jobs.failure(job(MODEL, 1, failed()), [lacks]).message.startswith(told)
 
 
 def test_the_newest_pod_tells() -> None:
