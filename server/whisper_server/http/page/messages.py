@@ -109,7 +109,7 @@ def _interim(text: str) -> Document:
 
 
 def progress(seconds: float) -> Document:
-    """Return how much of a recording is written down, or how much of what is spoken has been heard."""
+    """Return how much of the audio has been heard."""
     return {"type": "progress", "seconds": round(seconds, 3)}
 
 

@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
-from whisper_server.engine.interface import Segment
 from whisper_server.errors import ExpiredError, InvalidRequestError, RequestError
 from whisper_server.http.answers import Answer
 from whisper_server.http.calls import Calls, Record
@@ -26,7 +25,9 @@ from whisper_server.operations.logs import request_id
 from whisper_server.pacing import with_pauses
 from whisper_server.patience import Patience, until
 from whisper_server.served_model import ServedModel
-from whisper_server.transcriber import Job, Transcriber
+from whisper_server.transcriber import Hearing, Job, Transcriber
+
+_U = TypeVar("_U")
 
 #: Of one message: the page sends audio in pieces of 64 KiB at most.
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -95,33 +96,31 @@ class Talk:
 
     async def _say(self, line: "_Line", wish: Wish) -> None:
         async with contextlib.aclosing(self._patience.reading(line.audio())) as chunks:
-            documents = self._live(wish, chunks) if wish.live else self._recording(wish, chunks)
-            async with contextlib.aclosing(documents):
-                async for document in documents:
-                    await line.send(document)
+            if wish.live:
+                await self._listen(line, wish, chunks)
+            else:
+                await self._transcribe(line, wish, chunks)
 
-    async def _recording(self, wish: Wish, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Document, None]:
-        teller, written, deadline = Teller(), 0.0, self._patience.deadline()
+    async def _transcribe(self, line: "_Line", wish: Wish, chunks: AsyncIterator[bytes]) -> None:
+        deadline = self._patience.deadline()
         job = Job(chunks, wish.hint, wish.instructions, deadline)
         async with until(deadline), self._transcriber.transcribing(job) as hearing:
-            async with contextlib.aclosing(with_pauses(hearing.updates, _PROGRESS_SECONDS)) as updates:
-                async for update in updates:
-                    for document in [] if update is None else teller.tell(update):
-                        yield document
-                    written = update.end if isinstance(update, Segment) else written
-                    yield progress(written)
-            yield the_end(hearing.audio_seconds)
+            await _tell(line, hearing, Teller().tell)
 
-    async def _live(self, wish: Wish, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Document, None]:
-        teller, options = Teller(), LiveOptions(interim_results=True)
+    async def _listen(self, line: "_Line", wish: Wish, chunks: AsyncIterator[bytes]) -> None:
         job = Job(chunks, wish.hint, wish.instructions)
-        async with self._transcriber.listening(job, options) as hearing:
-            async with contextlib.aclosing(with_pauses(hearing.updates, _PROGRESS_SECONDS)) as updates:
-                async for update in updates:
-                    for document in [] if update is None else teller.tell_live(update):
-                        yield document
-                    yield progress(hearing.audio_seconds)
-            yield the_end(hearing.audio_seconds)
+        async with self._transcriber.listening(job, LiveOptions(interim_results=True)) as hearing:
+            await _tell(line, hearing, Teller().tell_live)
+
+
+async def _tell(line: "_Line", hearing: Hearing[_U], told: Callable[[_U], list[Document]]) -> None:
+    """Send what is `told` of all that is heard, and how far that has come."""
+    async with contextlib.aclosing(with_pauses(hearing.updates, _PROGRESS_SECONDS)) as updates:
+        async for update in updates:
+            for document in [] if update is None else told(update):
+                await line.send(document)
+            await line.send(progress(hearing.audio_seconds))
+    await line.send(the_end(hearing.audio_seconds))
 
 
 class _NotReadError(Exception):

@@ -22,6 +22,7 @@ export class Conversation {
   #wish;
   #socket = null;
   #giveUp = () => {}; // Ends what is waited for.
+  #hasEnded = false;
   isCancelled = false;
 
   constructor(wish) {
@@ -78,7 +79,7 @@ export class Conversation {
   }
 
   sendSamples(samples) {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#hasEnded) return; // The audio thread may be a chunk ahead of who stops it.
     if (this.#socket.bufferedAmount > MOST_WAITING_SPEECH) {
       throw trouble("The connection is too slow for speech.", "Record it, and give the file to this page.");
     }
@@ -87,6 +88,7 @@ export class Conversation {
 
   // Says that no more audio comes.
   end() {
+    this.#hasEnded = true;
     if (this.#isOpen) this.#socket.send("end");
   }
 

@@ -145,7 +145,11 @@ function hear(message) {
   if (message.type === "segment") transcript.add(message);
   else if (message.type === "interim") transcript.interim(message.text);
   else if (message.type === "language") transcript.spokenIn(message);
-  else if (message.type === "progress") find("clock").textContent = `${clock(message.seconds)} ${microphone ? "heard" : "written down"}`;
+  else if (message.type === "progress") find("clock").textContent = howFar(message.seconds);
+}
+
+function howFar(seconds) {
+  return microphone ? `${clock(seconds)} heard` : `${clock(seconds)} heard, ${clock(transcript.end)} written down`;
 }
 
 function transcribe(file) {

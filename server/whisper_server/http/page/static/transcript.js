@@ -14,6 +14,11 @@ export class Transcript {
     return this.#segments.length === 0;
   }
 
+  // Up to which second all is written down.
+  get end() {
+    return this.#segments.at(-1)?.sentences.at(-1)?.end ?? 0;
+  }
+
   get text() {
     return this.#segments.flatMap(({ sentences }) => sentences.map(({ text }) => `${text}\n`)).join("");
   }
