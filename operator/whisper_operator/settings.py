@@ -30,7 +30,7 @@ class Settings:
     )
     server_defaults: ServerDefaults = _setting(  # noqa: RUF009 - immutable too
         "what servers get where their WhisperModel does not say, as JSON with fields of spec.server: resources, "
-        "nodeSelector, tolerations, runtimeClassName, priorityClassName, podLabels, podAnnotations, env",
+        "nodeSelector, tolerations, affinity, topologySpreadConstraints, runtimeClassName, priorityClassName, podLabels, podAnnotations, env",
         default=ServerDefaults(),
     )
     namespaces: tuple[str, ...] = _setting("namespaces to serve, separated by commas; all when empty", default=())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from whisper_operator.api.model import Model
-from whisper_operator.api.spec import JSON, EnvVar, Resources, Server
+from whisper_operator.api.spec import JSON, Affinity, EnvVar, Resources, Server
 
 
 class ServerDefaults(
@@ -20,6 +20,8 @@ class ServerDefaults(
     resources: Resources | None = None
     node_selector: dict[str, str] = {}
     tolerations: tuple[JSON, ...] = ()
+    affinity: Affinity = Affinity()
+    topology_spread_constraints: tuple[JSON, ...] = ()
     runtime_class_name: str | None = None
     priority_class_name: str | None = None
     pod_labels: dict[str, str] = {}
@@ -49,6 +51,8 @@ def _server(own: Server, defaults: ServerDefaults) -> Server:
         resources=own.resources or defaults.resources,
         node_selector={**defaults.node_selector, **own.node_selector},
         tolerations=own.tolerations or defaults.tolerations,
+        affinity=defaults.affinity if own.affinity == Affinity() else own.affinity,
+        topology_spread_constraints=own.topology_spread_constraints or defaults.topology_spread_constraints,
         runtime_class_name=own.runtime_class_name or defaults.runtime_class_name,
         priority_class_name=own.priority_class_name or defaults.priority_class_name,
         pod_labels={**defaults.pod_labels, **own.pod_labels},

@@ -9,6 +9,8 @@ import pytest
 from tests.support.objects import ARTIFACT, SETTINGS
 from tests.unit.operator.things import JSON, model
 from whisper_operator.api.defaults import read_server_defaults
+from whisper_operator.api.names import server_labels
+from whisper_operator.builders.affinity import PREFERRED
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.builders.job import build_job
 from whisper_operator.builders.placement import PullPlacement
@@ -19,6 +21,8 @@ DEFAULTS: JSON = {
     "resources": {"requests": {"memory": "8Gi"}},
     "nodeSelector": {"pool": "gpu"},
     "tolerations": [POOL],
+    "affinity": {"podAntiAffinity": {PREFERRED: [{"weight": 100, "podAffinityTerm": {"topologyKey": "host"}}]}},
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
     "runtimeClassName": "nvidia",
     "priorityClassName": "speech",
     "podLabels": {"cost-centre": "17"},
@@ -44,6 +48,17 @@ def test_servers_get_the_defaults_of_what_their_model_leaves_out() -> None:
     assert (container["resources"], container["env"]) == (DEFAULTS["resources"], DEFAULTS["env"])
     assert template["metadata"]["labels"].items() >= DEFAULTS["podLabels"].items()
     assert template["metadata"]["annotations"].items() >= DEFAULTS["podAnnotations"].items()
+
+
+def test_pods_that_a_default_of_placement_does_not_name_are_the_models_own_servers() -> None:
+    spec = pod()["spec"]
+    own = {"labelSelector": {"matchLabels": server_labels("m")}}
+    (spread,) = spec["topologySpreadConstraints"]
+    (term,) = spec["affinity"]["podAntiAffinity"][PREFERRED]
+    assert spread == own | DEFAULTS["topologySpreadConstraints"][0]
+    assert term["podAffinityTerm"] == own | {"topologyKey": "host"}
+    elsewhere = {"nodeAffinity": {PREFERRED: [{"weight": 1, "preference": {"matchExpressions": [POOL]}}]}}
+    assert pod(affinity=elsewhere)["spec"]["affinity"] == elsewhere
 
 
 def test_what_a_model_says_goes_before_and_maps_and_variables_are_added_to() -> None:
