@@ -29,8 +29,9 @@ class Settings:
         default=(),
     )
     server_defaults: ServerDefaults = _setting(  # noqa: RUF009 - immutable too
-        "what servers get where their WhisperModel does not say, as JSON with fields of spec.server: resources, "
-        "nodeSelector, tolerations, affinity, topologySpreadConstraints, runtimeClassName, priorityClassName, podLabels, podAnnotations, env",
+        "what servers get where their WhisperModel does not say, as JSON with fields of spec.server: resources, env, "
+        "podLabels, podAnnotations, nodeSelector, tolerations, affinity, topologySpreadConstraints, runtimeClassName, "
+        "priorityClassName",
         default=ServerDefaults(),
     )
     namespaces: tuple[str, ...] = _setting("namespaces to serve, separated by commas; all when empty", default=())
