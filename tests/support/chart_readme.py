@@ -78,7 +78,7 @@ def _cell(text: str) -> str:
 _README = """# Whisper Operator
 
 Runs Whisper speech-to-text on Kubernetes: a WhisperModel becomes gRPC and HTTP servers of that model.
-Kubernetes 1.30 or newer, Helm 3.
+Kubernetes 1.30 or newer, Helm 3.8 or newer.
 
 ```console
 $ helm install whisper-operator . --namespace whisper-operator --create-namespace
