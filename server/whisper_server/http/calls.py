@@ -89,7 +89,7 @@ class Calls:
         Args:
             method: the name.
             handle: answers them.
-            public: whether everybody may ask.
+            public: whether everybody may ask, of which the log tells in its debug level alone.
         """
 
         async def answered(request: web.Request) -> web.StreamResponse:
@@ -125,7 +125,7 @@ class Calls:
     async def _answer(
         self, method: str, request: web.Request, handle: Handler, *, public: bool = False
     ) -> web.StreamResponse:
-        with self._recorded(method, request) as record:
+        with self._recorded(method, request, level=logging.DEBUG if public else logging.INFO) as record:
             try:
                 if not public:
                     self.identify(request.headers.get("Authorization"))
@@ -139,15 +139,17 @@ class Calls:
             return await self._send(request, answer, record)
 
     @contextlib.contextmanager
-    def _recorded(self, method: str, request: web.Request) -> Iterator[Record]:
-        """Give a request its id, and tell of it when it has ended."""
+    def _recorded(self, method: str, request: web.Request, level: int = logging.INFO) -> Iterator[Record]:
+        """Give a request its id, and tell of it when it has ended: a failure however low its `level` in the log is."""
         began, record = time.monotonic(), Record()
         request_id.set(choose_request_id(request.headers.get(REQUEST_ID_KEY)))
         with self._counted():
             try:
                 yield record
             finally:
-                record_request(self._metrics, method, record.code, record.trouble, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                level = logging.INFO if record.trouble else level
+                record_request(self._metrics, method, record.code, record.trouble, seconds, level)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

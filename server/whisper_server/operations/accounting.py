@@ -20,9 +20,11 @@ def choose_request_id(sent: str | None) -> str:
     return uuid.uuid4().hex
 
 
-def record_request(metrics: Metrics, method: str, code: str, trouble: str, seconds: float) -> None:
+def record_request(
+    metrics: Metrics, method: str, code: str, trouble: str, seconds: float, level: int = logging.INFO
+) -> None:
     """Count a request that has ended, and tell the log; `trouble` is the sentence of a failure, else empty."""
     metrics.requests.labels(method, code).inc()
     metrics.request_seconds.labels(method).observe(seconds)
     details = {"method": method, "code": code, "seconds": round(seconds, 4)}
-    log.info("%s %s%s", method, code, f": {trouble}" if trouble else "", extra=details)
+    log.log(level, "%s %s%s", method, code, f": {trouble}" if trouble else "", extra=details)

@@ -12,6 +12,7 @@ import aiohttp
 import numpy as np
 import pytest
 
+from tests.unit.server.audio_files import encode
 from tests.unit.server.conftest import ENGLISH_ONLY, MODEL, RECORDING
 from tests.unit.server.engines import recording
 from tests.unit.server.http_server import HttpServed, serving_http
@@ -89,6 +90,13 @@ async def test_its_files_forbid_the_browser_all_but_this_server(served: HttpServ
     assert reply.headers["Cache-Control"] == "no-cache"
 
 
+async def test_its_many_files_are_not_told_by_the_log(served: HttpServed, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "whisper_server")
+    await served.ask("GET", "/page/page.js")
+    await served.ask("GET", "/page/model")
+    assert [record.getMessage() for record in caplog.records] == ["tryPageModel 200"]
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in STATIC.iterdir()))
 def test_no_file_names_another_address_or_holds_what_the_policy_forbids(file: str) -> None:
     text = (STATIC / file).read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
@@ -122,6 +130,12 @@ async def test_a_recording_brings_its_language_its_segments_and_their_captions(s
     assert heard.instructions.language == "en"
     assert heard.instructions.word_times
     await ended(served, "200")
+
+
+@pytest.mark.parametrize("recording", [RECORDING, encode("flac", "flac")])
+async def test_a_message_without_audio_is_no_end(served: HttpServed, recording: bytes) -> None:
+    messages = await told(served, FILE, b"", recording[:5_000], b"", b"", recording[5_000:], b"")
+    assert messages[-1] == {"type": "end", "seconds": 2.0}
 
 
 async def test_segments_come_while_the_recording_still_does(served: HttpServed) -> None:

@@ -233,6 +233,11 @@ async def test_what_the_server_refuses_is_told_with_what_to_do(browser: Browser,
         await expect(alert).to_contain_text("as much to do as may wait")
         await expect(alert).to_contain_text("Wait a moment, then try again.")
         served.engine.is_full = False
+        served.engine.error = RuntimeError("a defect")
+        await page.set_input_files("#file", files=[FILE])
+        await expect(alert).to_contain_text("under request id")
+        await expect(alert).to_contain_text("tell whoever runs this server")
+        served.engine.error = None
         segment = replace(HELLO.segments[0], text=NO_AUDIO["name"])
         served.engine.answer = replace(HELLO, segments=(segment,))
         await page.set_input_files("#file", files=[FILE | {"name": NO_AUDIO["name"]}])

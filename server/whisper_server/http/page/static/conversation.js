@@ -8,9 +8,9 @@ const LOOK_AGAIN_MS = 50;
 
 // What the server says is wrong, in the shape of its HTTP errors.
 export class ServerError extends Error {
-  constructor({ message, code }) {
+  constructor({ message, type, code }) {
     super(message);
-    this.code = code;
+    this.code = code ?? type;
   }
 }
 

@@ -6,8 +6,10 @@ import { Transcript, clock } from "./transcript.js";
 const find = (id) => document.getElementById(id);
 const transcript = new Transcript(find("result"));
 
-// What to do about an error of the server, by its code; its own sentence says what is wrong.
+// What to do about an error of the server, by its code or type; its own sentence says what is wrong.
 const NEXT_STEPS = {
+  invalid_request_error: "Try another recording, or convert this one to WAV, FLAC or MP3.",
+  server_error: "Try again. If it fails again, tell whoever runs this server.",
   invalid_api_key: "Give a token that this server knows, then try again.",
   rate_limit_exceeded: "Wait a moment, then try again.",
   unavailable: "Try again in a moment: another server may take it.",
@@ -16,7 +18,6 @@ const NEXT_STEPS = {
   request_timeout: "Try again over a faster connection.",
   foreign_page: "Open this page at the server's own address.",
 };
-const CHECK_THE_FILE = "Try another recording, or convert this one to WAV, FLAC or MP3.";
 
 let limits = { maxUploadBytes: Infinity };
 let running = null; // The conversation, while there is one.
@@ -33,12 +34,13 @@ function complain(sentence, nextStep) {
   next.textContent = nextStep;
   box.append(what, next);
   find("alert").replaceChildren(box);
+  say(""); // What was said before is over.
 }
 
 function complainOf(error) {
   if (error instanceof ServerError) {
     if (error.code === "invalid_api_key") askForToken();
-    complain(asSentence(error.message), NEXT_STEPS[error.code] ?? CHECK_THE_FILE);
+    complain(asSentence(error.message), NEXT_STEPS[error.code] ?? NEXT_STEPS.server_error);
   } else {
     complain(error.message, error.nextStep ?? "Load this page again, then try once more.");
   }
@@ -128,10 +130,7 @@ async function converse(wish, announcement, send) {
     say(`Done: ${clock(seconds)} of audio${transcript.isEmpty ? ", in which nothing was said" : ""}.`);
   } catch (error) {
     if (conversation.isCancelled) say("Stopped.");
-    else {
-      say("");
-      complainOf(error);
-    }
+    else complainOf(error);
   } finally {
     conversation.cancel();
     microphone?.close();
