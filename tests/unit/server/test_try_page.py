@@ -43,6 +43,14 @@ DROP = """([target, name, bytes]) => {
 }"""
 #: A browser without a screen has nobody who would refuse it the microphone.
 REFUSE = "name => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', name); }; }"
+#: Firefox gives a microphone at its own rate alone.
+DO_NOT_RESAMPLE = """() => {
+  const connect = AudioContext.prototype.createMediaStreamSource;
+  AudioContext.prototype.createMediaStreamSource = function (stream) {
+    if (this.sampleRate === 16000) throw new DOMException("another rate", "NotSupportedError");
+    return connect.call(this, stream);
+  };
+}"""
 #: What stands between the times of a line.
 TO = "\N{EN DASH}"
 #: The page knows what the server serves, or that it needs a token.
@@ -288,6 +296,17 @@ async def test_a_second_stop_does_without_the_last_words(browser: Browser, serve
         await page.get_by_role("button", name="Stop").click()
         await expect(page.get_by_role("status")).to_have_text("Stopped.")
         await until(lambda: served.metric("whisper_server_active_streams") == 0)
+
+
+async def test_a_microphone_with_a_rate_of_its_own_is_heard_too(browser: Browser, served: HttpServed) -> None:
+    async with opened(browser, address(served)) as page:
+        await page.evaluate(DO_NOT_RESAMPLE)
+        await page.get_by_role("button", name="Speak").click()
+        await expect(said(page)).to_have_text([re.compile("Hello there."), re.compile("And bye.")])
+        await page.get_by_role("button", name="Stop").click()
+        await done(page)
+    heard = max(len(request.window.samples) for request in served.engine.windows) / SAMPLE_RATE
+    assert heard == pytest.approx(len(recording(SPOKEN)) / SAMPLE_RATE, abs=1.5), "at the right speed"
 
 
 async def test_a_token_is_asked_for_used_and_forgotten(browser: Browser, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ function complain(sentence, nextStep) {
   next.textContent = nextStep;
   box.append(what, next);
   find("alert").replaceChildren(box);
+  box.scrollIntoView({ block: "nearest" });
   say(""); // What was said before is over.
 }
 
