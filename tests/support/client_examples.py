@@ -26,6 +26,9 @@ ROOT = DOCS.parent
 PAGE = DOCS / "clients.md"
 EXAMPLES = Path("examples", "clients")
 
+#: The WAV file that the page has people make, where they type.
+SPOKEN_FILE = "spoken.wav"
+
 #: Program or library -> Debian package, of what the page's commands need beside Go and Python.
 PROGRAMS = {"node": "nodejs", "npm": "npm", "curl": "curl", "libportaudio.so.2": "libportaudio2"}
 
@@ -77,6 +80,7 @@ def prepared_clone() -> Path:
     """
     ensure(PROGRAMS)
     content = hashlib.sha256(repr([*preparations(), version("grpcio-tools"), sys.version]).encode())
+    content.update(Path(__file__).read_bytes())
     for file in _sources():
         content.update(f"{file}\0".encode() + (ROOT / file).read_bytes())
     return binaries.cached("client-examples", f"{content.hexdigest()[:12]}-{go_version()}", _prepare)
@@ -87,6 +91,11 @@ def environment(clone: Path) -> dict[str, str]:
     search = os.pathsep.join((str(clone / "bin"), str(COMMANDS), os.environ["PATH"]))
     npm = {"npm_config_audit": "false", "npm_config_fund": "false", "npm_config_package_lock": "false"}
     return {**os.environ, **ENVIRONMENT, **npm, "npm_config_update_notifier": "false", "PATH": search}
+
+
+def _write_program(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
 
 
 def _sources() -> Iterator[Path]:
@@ -105,8 +114,8 @@ def _prepare(clone: Path) -> None:
     programs.mkdir()
     for program in (binaries.grpcurl(), binaries.protoc_gen_go(), binaries.protoc_gen_go_grpc()):
         (programs / program.name).symlink_to(program)
-    protoc = programs / "protoc"
-    protoc.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m grpc_tools.protoc "$@"\n')
-    protoc.chmod(0o755)
+    _write_program(programs / "protoc", f'exec "{sys.executable}" -m grpc_tools.protoc "$@"')
+    # A machine for tests has no microphone: the samples of a WAV file, behind its header, are spoken into it.
+    _write_program(programs / "arecord", f"exec tail -c +45 {SPOKEN_FILE}")
     for line in preparations():
         run_step(["bash", "-ec", f'cd "{clone}"\n{line}'], what=line, environment=environment(clone))

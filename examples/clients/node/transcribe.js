@@ -1,7 +1,9 @@
-// Writes down a recording of any length with the server's own protocol, each segment as soon as it is ready.
+// Writes down a recording of any length with the server's own protocol, each segment as soon as it is ready; or speech
+// while it is spoken: 16-bit mono samples of 16 kHz on standard input.
 //
 //   npm install @grpc/grpc-js @grpc/proto-loader
 //   node transcribe.js HOST:50051 recording.mp3 [--language ko] [--ca ca.pem --token-file token]
+//   arecord -q -t raw -f S16_LE -r 16000 | node transcribe.js HOST:50051 --live
 //
 // It reads the proto as it is; --proto says where it lies.
 import { createReadStream, readFileSync } from 'node:fs';
@@ -37,14 +39,17 @@ function options() {
     allowPositionals: true,
     options: {
       language: { type: 'string', default: '' }, // such as en or ko; left out to be detected
-      timeout: { type: 'string', default: '3600' }, // seconds for the whole call, tries included
+      live: { type: 'boolean' },
+      timeout: { type: 'string', default: '3600' }, // seconds for a recording, tries included
       tls: { type: 'boolean' },
       ca: { type: 'string' }, // PEM file of the authority of the server's certificate; speaks TLS
       'token-file': { type: 'string' }, // file of the token that the server asks for; needs TLS
       proto: { type: 'string', default: fileURLToPath(new URL('../../../server/proto', import.meta.url)) },
     },
   });
-  if (positionals.length !== 2) throw new Error('usage: node transcribe.js HOST:PORT RECORDING');
+  if (positionals.length !== (values.live ? 1 : 2)) {
+    throw new Error('usage: node transcribe.js HOST:PORT RECORDING, or node transcribe.js HOST:PORT --live');
+  }
   return { ...values, server: positionals[0], recording: positionals[1] };
 }
 
@@ -74,17 +79,27 @@ function credentials(tls, ca, tokenFile) {
   return grpc.credentials.combineChannelCredentials(secure, token);
 }
 
-async function* requests({ language, recording }) {
-  yield { config: { speech: { language, word_times: true } } };
-  for await (const audio of createReadStream(recording, { highWaterMark: CHUNK_BYTES })) yield { audio };
+// A live stream has no deadline: it lasts as long as somebody speaks.
+function begin(client, { live, timeout }) {
+  return live ? client.StreamTranscribe() : client.Transcribe({ deadline: Date.now() + 1000 * timeout });
 }
 
-function show({ language, segment }) {
+async function* requests({ live, language, recording }) {
+  const speech = { language, word_times: true };
+  const samples = { encoding: 'AUDIO_ENCODING_LINEAR_PCM', sample_rate_hertz: 16000 };
+  yield { config: live ? { speech, audio_format: samples, interim_results: true } : { speech } };
+  const source = live ? process.stdin : createReadStream(recording, { highWaterMark: CHUNK_BYTES });
+  for await (const audio of source) yield { audio };
+}
+
+function show({ language, segment, interim, final }) {
   if (language) console.log(`[${language.language}, ${Math.round(100 * language.probability)}% sure]`);
-  if (!segment) return;
-  console.log(segment.text.trim());
-  for (const { start, end, text } of segment.words) {
-    console.log(`${start.toFixed(2).padStart(7)} ${end.toFixed(2).padStart(7)}${text}`);
+  if (interim) console.log(`... ${interim.text.trim()}`);
+  for (const { text, words } of final ? final.segments : [segment].filter(Boolean)) {
+    console.log(text.trim());
+    for (const word of words) {
+      console.log(`${word.start.toFixed(2).padStart(7)} ${word.end.toFixed(2).padStart(7)}${word.text}`);
+    }
   }
 }
 
@@ -95,7 +110,9 @@ async function receive(call) {
 try {
   const chosen = options();
   const client = connect(chosen);
-  const call = client.Transcribe({ deadline: Date.now() + 1000 * chosen.timeout });
+  const call = begin(client, chosen);
+  // Ctrl-C ends whoever records; what was said last still comes.
+  if (chosen.live) process.on('SIGINT', () => {});
   // Read while it is sent: a client that does not read is not read from.
   await Promise.all([receive(call), pipeline(requests(chosen), call)]);
   client.close();

@@ -17,7 +17,7 @@ import pytest
 from faster_whisper.audio import decode_audio
 
 from tests.cluster.certificates import Authority
-from tests.support.client_examples import EXAMPLES, PAGE, ROOT, Command, calls, environment, prepared_clone
+from tests.support.client_examples import EXAMPLES, PAGE, ROOT, SPOKEN_FILE, Command, calls, environment, prepared_clone
 from tests.support.models import RECORDINGS, spoken_text
 from tests.support.pages import fenced, rows, sections
 from tests.unit.server.audio_files import tone, wav
@@ -28,7 +28,7 @@ from tests.unit.server.waiting import until
 from whisper_server.http import errors as errors_of_http
 from whisper_server.rpc import calls as calls_of_grpc
 
-#: What is said in the WAV file that the page has people make.
+#: What is said in SPOKEN_FILE.
 SPOKEN = "en-02.flac"
 PYTHON = EXAMPLES / "python"
 
@@ -49,7 +49,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tests" / "fixtures" / "recordings").symlink_to(RECORDINGS)
     for part in ("examples", "server", "bin"):
         (folder / part).symlink_to(prepared / part)
-    (folder / "spoken.wav").write_bytes(wav(samples(SPOKEN)))
+    (folder / SPOKEN_FILE).write_bytes(wav(samples(SPOKEN)))
     return folder
 
 
@@ -87,9 +87,10 @@ TYPED = [call for call in calls() if not call.line.endswith("microphone.py local
 def test_a_command_of_the_page_does_what_the_page_says(command: Command, clone: Path, server: ServerProcess) -> None:
     done = typed(clone, directed(command.line, server))
     assert done.returncode == 0, done.stderr
-    recording = re.search(r"recordings/(\S+)", command.line)
-    if recording or "spoken.wav" in command.line:
-        assert spoken_text(recording[1] if recording else SPOKEN) in done.stdout
+    if recording := re.search(r"recordings/(\S+)", command.line):
+        assert spoken_text(recording[1]) in done.stdout
+    if SPOKEN_FILE in command.line or "arecord" in command.line:
+        assert spoken_text(SPOKEN) in done.stdout
     printed = done.stdout.splitlines()
     # What is told meanwhile depends on the machine.
     assert [line for line in command.shown if line not in printed and not line.startswith("... ")] == []
@@ -193,6 +194,21 @@ async def test_live_speech_goes_over_tls_with_the_token(live: str, clone: Path, 
     )
     assert code == 0, errors
     assert "Hello there." in output
+
+
+async def test_speech_goes_on_in_a_new_stream_when_its_server_ends(
+    clone: Path, serve: Serve, unused_tcp_port: int
+) -> None:
+    first = await serve(grpc_port=unused_tcp_port)
+    line = f"python3 {PYTHON}/microphone.py 127.0.0.1:{unused_tcp_port} --wav spoken.wav"
+    running = asyncio.create_task(ended(clone, line))
+    await until(lambda: running.done() or first.metric("whisper_server_active_streams"))
+    await first.server.stop(0)
+    second = await serve(grpc_port=unused_tcp_port)
+    code, _, errors = await running
+    assert code == 0, errors
+    assert "a new stream in 1 s" in errors
+    assert second.metric("whisper_server_requests_total", method="StreamTranscribe", code="OK") == 1
 
 
 async def test_the_shell_calls_over_tls_with_the_token(clone: Path, serve: Serve, secured: Secured) -> None:
