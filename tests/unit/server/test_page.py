@@ -111,6 +111,7 @@ async def test_the_page_is_told_what_the_model_can_do(served: HttpServed) -> Non
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.document["name"] == "small"
     assert reply.document["translates"]
+    assert reply.document["listens"]
     assert reply.document["maxUploadBytes"] == 1024**3
     names = ["Chinese", "English", "German", "Korean", "Norwegian"]
     assert [language["name"] for language in reply.document["languages"]] == names

@@ -346,6 +346,13 @@ async def test_where_a_browser_gives_no_microphone_the_page_says_so_and_files_st
         await expect(page.get_by_role("status")).to_have_text("Copied the SRT.")
 
 
+async def test_a_server_without_live_streams_offers_files_alone(browser: Browser) -> None:
+    async with serving_http(http_page=True, max_streams=0) as served, opened(browser, address(served)) as page:
+        speak = page.get_by_role("button", name="Speak")
+        await expect(speak).to_be_disabled()
+        await expect(speak).to_have_accessible_description(re.compile("writes down files only"))
+
+
 @pytest.mark.parametrize(
     ("name", "sentence", "next_step"),
     [

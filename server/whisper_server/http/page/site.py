@@ -42,7 +42,7 @@ class Page:
 
     def __init__(self, transcriber: Transcriber, model: ServedModel, settings: Settings, calls: Calls) -> None:
         self._model = model
-        self._max_upload_bytes = settings.max_upload_bytes
+        self._settings = settings
         self._talk = Talk(transcriber, model, Patience.of(settings), calls)
 
     def routes(self) -> Sequence[Route]:
@@ -63,7 +63,8 @@ class Page:
             "name": self._model.names[0],
             "languages": sorted(languages, key=lambda language: language["name"]),
             "translates": self._model.multilingual,
-            "maxUploadBytes": self._max_upload_bytes,
+            "listens": self._settings.max_streams > 0,
+            "maxUploadBytes": self._settings.max_upload_bytes,
         }
         answer = json_answer(document)
         answer.headers["Cache-Control"] = "no-store"

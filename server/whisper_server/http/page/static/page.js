@@ -68,6 +68,13 @@ async function loadModel() {
   const options = body.languages.map(({ code, name }) => new Option(name, code));
   find("language").replaceChildren(new Option("Detect", ""), ...options);
   find("task-choice").hidden = !body.translates;
+  if (!body.listens) forbidSpeech("This server writes down files only: it is set to take no live streams.");
+}
+
+function forbidSpeech(reason) {
+  find("speak").disabled = true;
+  find("speak-note").hidden = false;
+  find("speak-note").textContent = reason;
 }
 
 async function begin() {
@@ -247,11 +254,10 @@ function wire() {
   find("copy-srt").addEventListener("click", () => copy(transcript.srt, "the SRT"));
   dropping();
   if (!Microphone.isThere) {
-    find("speak").disabled = true;
-    find("speak-note").hidden = false;
-    find("speak-note").textContent =
+    forbidSpeech(
       "To speak, open this page over https:// or at http://localhost (kubectl port-forward brings it there): " +
-      "browsers give other pages no microphone.";
+        "browsers give other pages no microphone.",
+    );
   }
 }
 
