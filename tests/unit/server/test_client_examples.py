@@ -31,6 +31,8 @@ from whisper_server.rpc import calls as calls_of_grpc
 #: What is said in SPOKEN_FILE.
 SPOKEN = "en-02.flac"
 PYTHON = EXAMPLES / "python"
+#: Starting a client takes long where much else runs.
+PATIENCE_SECONDS = 90
 
 #: How each library's example is called, its flags' dashes left out.
 GRPC_CLIENTS = {
@@ -176,7 +178,7 @@ async def test_a_busy_server_is_asked_again_over_tls_with_the_token(
     line = f"{GRPC_CLIENTS[client]} --ca {secured.ca} --token-file {secured.token} 127.0.0.1:{served.port} {recording}"
     running = asyncio.create_task(ended(clone, line))
     refusal = {"method": "Recognize" if client == "riva" else "Transcribe", "code": "RESOURCE_EXHAUSTED"}
-    await until(lambda: running.done() or served.metric("whisper_server_requests_total", **refusal))
+    await until(lambda: running.done() or served.metric("whisper_server_requests_total", **refusal), PATIENCE_SECONDS)
     served.engine.is_full = False
     code, output, errors = await running
     assert code == 0, errors
@@ -202,7 +204,7 @@ async def test_speech_goes_on_in_a_new_stream_when_its_server_ends(
     first = await serve(grpc_port=unused_tcp_port)
     line = f"python3 {PYTHON}/microphone.py 127.0.0.1:{unused_tcp_port} --wav spoken.wav"
     running = asyncio.create_task(ended(clone, line))
-    await until(lambda: running.done() or first.metric("whisper_server_active_streams"))
+    await until(lambda: running.done() or first.metric("whisper_server_active_streams"), PATIENCE_SECONDS)
     await first.server.stop(0)
     second = await serve(grpc_port=unused_tcp_port)
     code, _, errors = await running
