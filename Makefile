@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS_unit := -n 3 --dist loadfile
 # Each has a control plane and an operator, and mostly waits for them.
 WORKERS_integration := -n 4 --dist loadfile
-# One for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
+# One for each group of tests that has a cluster to itself, but that the shortest are one after the other (tests/e2e/conftest.py).
 WORKERS_e2e := -n 5
 TYPES_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/whisper-operator/types
 BESIDE := e2e-beside integration-beside unit-beside

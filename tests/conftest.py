@@ -37,7 +37,7 @@ NEEDS: dict[str, tuple[Callable[[], object], ...]] = {
     "integration": SERVERS,
     "e2e": (_node_packages, binaries.pause, *SERVERS),
     "e2e/test_demo.py": (build_images,),
-    "e2e/test_from_apply_to_transcript.py": (build_images,),
+    "e2e/test_from_apply_to_transcript.py": (build_images, binaries.metrics_server),
     "e2e/test_bad_input.py": (build_images,),
     "e2e/test_images.py": (build_images,),
     "e2e/test_interruptions.py": (build_images,),

@@ -19,6 +19,7 @@ KUBERNETES_VERSION = "1.34.4"
 HELM_VERSION = "v3.20.2"
 VERSITYGW_VERSION = "v1.8.0"
 KWOK_VERSION = "v0.7.0"
+METRICS_SERVER_VERSION = "v0.8.0"
 ACTIONLINT_VERSION = "v1.7.12"
 GRPCURL_VERSION = "v1.9.4"
 PROTOC_GEN_GO_VERSION = "v1.36.12"
@@ -62,6 +63,12 @@ def kwok() -> Path:
     """The program kwok, of the pinned version: plays the nodes, and what becomes of the pods on them."""
     module = "sigs.k8s.io/kwok/cmd/kwok"
     return _installed("kwok", module, KWOK_VERSION, [], packages=1200, minutes=3)
+
+
+def metrics_server() -> Path:
+    """The program metrics-server, of the pinned version: tells autoscalers what pods use."""
+    module = "sigs.k8s.io/metrics-server/cmd/metrics-server"
+    return _installed("metrics-server", module, METRICS_SERVER_VERSION, [], packages=1100, minutes=3)
 
 
 def actionlint() -> Path:

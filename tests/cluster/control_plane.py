@@ -22,6 +22,7 @@ from tests.cluster.processes import Daemon, answers, wait_until
 
 READY_SECONDS = 60
 KIND = "control-plane"
+_FRONT_PROXY = "front-proxy"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class ControlPlane:
         if not serving.exists():
             names = ("localhost", "kubernetes.default.svc", settings.address, settings.kubernetes_address)
             self.authority.issue("kube-apiserver", group="system:masters", addresses=names)
+            self.authority.issue(_FRONT_PROXY)
             self.authority.private_key("service-accounts")
         self._daemon(
             "kube-apiserver",
@@ -141,6 +143,13 @@ class ControlPlane:
             f"--service-account-key-file={folder / 'service-accounts.key'}",
             f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
             "--service-account-issuer=https://kubernetes.default.svc",
+            # As whom it passes requests on to other API servers, such as metrics-server, and the headers with their users.
+            f"--proxy-client-cert-file={folder / _FRONT_PROXY}.crt",
+            f"--proxy-client-key-file={folder / _FRONT_PROXY}.key",
+            f"--requestheader-client-ca-file={self.authority.certificate}",
+            f"--requestheader-allowed-names={_FRONT_PROXY}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged",

@@ -19,8 +19,8 @@ GROUPS = {
     "test_cluster.py": "clusters",
     "test_demo.py": "demo",
     "test_nodes.py": "nodes",
-    "test_bad_input.py": "bad-input-and-changes",
-    "test_changes.py": "bad-input-and-changes",
+    "test_changes.py": "changes",
+    "test_bad_input.py": "bad-input",
 }
 SHARED = "shared"
 

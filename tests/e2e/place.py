@@ -20,6 +20,8 @@ API_VERSION = "stt.whisper-operator.io/v1alpha1"
 SECRET = "s3-credentials"
 #: Much longer than anything takes: what waits on a busy machine is only slow.
 SECONDS = 300
+#: Who calls a server under load, and who speaks to it: each stream outlives the change that it meets.
+CALLERS, STREAMS = 2, 1
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 
 
@@ -159,3 +161,19 @@ class Place:
         done = subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return [json.loads(line)["transcript"] for line in done.stdout.splitlines()]
+
+    @contextmanager
+    def under_load(self, recording: str, name: str) -> Iterator[dict[str, Any]]:
+        """Have NVIDIA's client call and speak to the servers all the while; the dictionary tells how it went."""
+        address = self.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
+        program = [sys.executable, "-m", "tests.support.riva_load", f"{address}:50051", "en-US"]
+        program += [str(RECORDINGS / recording), f"--callers={CALLERS}", f"--streams={STREAMS}"]
+        told: dict[str, Any] = {}
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as calling:
+            assert calling.stdout is not None
+            assert calling.stdout.readline() == "calling\n"
+            try:
+                yield told
+            finally:
+                output, _ = calling.communicate(timeout=SECONDS)
+        told.update(json.loads(output))

@@ -3,17 +3,12 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e import ground
-from tests.e2e.place import RECORDINGS, SMALL, Place
+from tests.e2e.place import CALLERS, SMALL, STREAMS, Place
 from tests.support.archives import Archives
 from tests.support.chart import CHART, helm
 from tests.support.pages import commands, sections
@@ -22,26 +17,6 @@ DEADLINE_SECONDS = 90
 SHORTEST_INTERVAL_SECONDS = 60
 #: Each call of this recording takes a tenth of a second, so that some are under way at any moment.
 CLIP, TEXT = "en-01.flac", "Hello."
-FEW_CALLERS = 2
-#: Who speaks while servers are replaced: each stream outlives the change that it meets.
-STREAMS = 1
-
-
-@contextmanager
-def under_load(place: Place, name: str) -> Iterator[dict[str, Any]]:
-    """Have NVIDIA's client call and speak to the servers all the while; the dictionary tells at last how it went."""
-    address = place.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
-    program = [sys.executable, "-m", "tests.support.riva_load", f"{address}:50051", "en-US", str(RECORDINGS / CLIP)]
-    program += [f"--callers={FEW_CALLERS}", f"--streams={STREAMS}"]
-    told: dict[str, Any] = {}
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as calling:
-        assert calling.stdout is not None
-        assert calling.stdout.readline() == "calling\n"
-        try:
-            yield told
-        finally:
-            output, _ = calling.communicate(timeout=240)
-    told.update(json.loads(output))
 
 
 def serving(place: Place, name: str) -> str:
@@ -57,7 +32,7 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
     place.apply("small", source, conversion={"quantization": "float32"})
     place.wait_ready("small")
     first = serving(place, "small")
-    with under_load(place, "small") as told:
+    with place.under_load(CLIP, "small") as told:
         place.apply("small", source, conversion={"quantization": "int8"})
         place.wait_for("small", "another revision serves", lambda: serving(place, "small") != first)
         second = serving(place, "small")
@@ -68,7 +43,7 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
         place.wait("small", "Ready", status="True", reason="ServersReady")
     assert told["failed"] == []
     assert told["heard"] == [TEXT]
-    assert told["answered"] > FEW_CALLERS
+    assert told["answered"] > CALLERS
     assert told["streams"] > STREAMS
     assert place.names("jobs") <= jobs
     assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
@@ -88,7 +63,7 @@ def test_an_upgrade_of_the_chart_and_the_way_back_go_by_without_a_failed_call(
     assert "is at work: it renews the lease" in said
 
     jobs = place.names("jobs")
-    with under_load(place, "small") as told:
+    with place.under_load(CLIP, "small") as told:
         # Another operator takes over, and has other pods of servers made.
         ground.install_operator(place.cluster, "servers.podLabels.tier=gold", chart=next_version(tmp_path))
         place.wait_for("small", "the upgrade's servers serve", lambda: tiers_that_serve(place, "small") == {"gold"})

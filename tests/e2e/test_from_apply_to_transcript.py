@@ -5,8 +5,9 @@ import urllib.request
 
 import openai
 
-from tests.e2e.place import RECORDINGS, Place
+from tests.e2e.place import RECORDINGS, SMALL, Place
 from tests.support.archives import Archives
+from tests.support.metrics_server import metrics_server
 
 TEXTS = {one["file"]: one["text"] for one in json.loads((RECORDINGS / "recordings.json").read_text())}
 
@@ -59,6 +60,14 @@ def test_the_servers_of_a_model_scale_and_answer_probes_and_metrics(place: Place
     address = place.kubectl("get", "service", "small", "-o", "jsonpath={.spec.clusterIP}")
     with urllib.request.urlopen(f"http://{address}:8001/metrics", timeout=10) as answer:
         assert "whisper_server" in answer.read().decode()
+
+    with metrics_server(place.cluster):
+        autoscaling = {"maxReplicas": 2, "metrics": [{"cpu": {"averageUtilization": 100}}]}
+        server = {"device": "cpu", "resources": SMALL, "autoscaling": autoscaling}
+        place.apply("small", place.s3_source("small.tar.gz"), server=server)
+        with place.under_load("en-01.flac", "small") as told:
+            place.wait_for("small", "busy servers become two", lambda: place.status("small").get("ready") == "2/2")
+    assert told["failed"] == []
 
 
 def test_a_checkpoint_on_another_claim_is_served(place: Place) -> None:
