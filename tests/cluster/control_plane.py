@@ -143,7 +143,7 @@ class ControlPlane:
             f"--service-account-key-file={folder / 'service-accounts.key'}",
             f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
             "--service-account-issuer=https://kubernetes.default.svc",
-            # As whom it passes requests on to other API servers, such as metrics-server, and the headers with their users.
+            # As whom it passes requests on to other API servers, such as metrics-server, and where their users stand.
             f"--proxy-client-cert-file={folder / _FRONT_PROXY}.crt",
             f"--proxy-client-key-file={folder / _FRONT_PROXY}.key",
             f"--requestheader-client-ca-file={self.authority.certificate}",
