@@ -29,13 +29,24 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
+class CallerGoneFilter(logging.Filter):
+    """Leaves out gRPC's error that an answer reached nobody: its caller had gone a moment before, as callers may.
+
+    The call's own line says how it ended. The words are those of `grpc/_cython/_cygrpc/aio/server.pyx.pxi`.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record tells of anything else."""
+        return not str(record.msg).startswith("ExecuteBatchError raised in core by servicer method")
+
+
 def configure_logging(log_format: str, level: str) -> None:
     """Send every logger's records to standard error in the format `json` or `text`, from `level` on."""
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "filters": {"request_id": {"()": RequestIdFilter}},
+            "filters": {"request_id": {"()": RequestIdFilter}, "caller_gone": {"()": CallerGoneFilter}},
             "formatters": {
                 "text": {"()": "logging.Formatter", "fmt": _TEXT, "defaults": {"request_id": "-"}},
                 "json": {
@@ -52,6 +63,7 @@ def configure_logging(log_format: str, level: str) -> None:
             "loggers": {
                 # faster-whisper tells at info level what it does with each request: for people who debug.
                 "faster_whisper": {"level": "DEBUG" if level == "debug" else "WARNING"},
+                "grpc._cython.cygrpc": {"filters": ["caller_gone"]},
                 # It warns of what stands behind a form's end, which anybody may send.
                 "python_multipart": {"level": "ERROR"},
             },

@@ -57,3 +57,12 @@ def test_a_line_names_its_caller(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("whisper_server").info("hello")
     caller_name.reset(token)
     assert json.loads(capsys.readouterr().err)["caller"] == "ada"
+
+
+def test_an_answer_that_found_its_caller_gone_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("text", "info")
+    grpc = logging.getLogger("grpc._cython.cygrpc")
+    grpc.error("ExecuteBatchError raised in core by servicer method [%s]", "method")
+    assert capsys.readouterr().err == ""
+    grpc.error("Unexpected [%s] raised by servicer method [%s]", "KeyError", "method")
+    assert "KeyError" in capsys.readouterr().err
