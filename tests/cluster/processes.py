@@ -24,6 +24,8 @@ MARK = "WHISPER_OPERATOR_CLUSTER_RUN"
 # quarter off its CPU time: https://pkg.go.dev/runtime#hdr-Environment_Variables
 _TUNED = {"GOGC": "400"}
 
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.25
+
 
 @dataclass(frozen=True)
 class Process:
@@ -121,12 +123,12 @@ class Daemon:
 
 
 def wait_until(what: str, ready: Callable[[], bool], *, seconds: float, watching: Sequence[Daemon] = ()) -> None:
-    """Polls `ready`.
+    """Polls `ready`: often at first, and ever less, as on a busy machine all that is asked makes all wait longer.
 
     Raises:
         ClusterError: `what` did not come true in `seconds`, or a daemon that it needs has ended; with its log's tail.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while not ready():
         for daemon in watching:
             if not daemon.running:
@@ -134,7 +136,8 @@ def wait_until(what: str, ready: Callable[[], bool], *, seconds: float, watching
         if time.monotonic() > deadline:
             logs = "".join(f"\n--- {daemon.log}\n{daemon.tail()}" for daemon in watching)
             raise ClusterError(f"not true after {seconds:.0f} s: {what}{logs}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.2, _LONGEST_PAUSE_SECONDS)
 
 
 def answers(url: str, *, tls: SSLContext | None = None) -> bool:
