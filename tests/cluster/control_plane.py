@@ -20,7 +20,7 @@ from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.ports import free_port
 from tests.cluster.processes import Daemon, answers, wait_until
 
-READY_SECONDS = 60
+READY_SECONDS = 240
 KIND = "control-plane"
 _FRONT_PROXY = "front-proxy"
 

@@ -10,7 +10,7 @@ from tests.cluster import binaries
 from tests.cluster.certificates import KeyPair
 from tests.cluster.errors import ClusterError
 
-KUBECTL_SECONDS = 120
+KUBECTL_SECONDS = 300
 
 
 def for_certificate(path: Path, *, server: str, authority: Path, pair: KeyPair) -> Path:

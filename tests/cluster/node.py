@@ -18,7 +18,7 @@ from tests.cluster.processes import Daemon, answers, wait_until
 from tests.cluster.slots import Slot
 
 _INIT = Path(__file__).with_name("node_init.sh")
-READY_SECONDS = 60
+READY_SECONDS = 240
 
 
 class Node:

@@ -135,7 +135,7 @@ def test_a_cluster_interrupted_while_it_starts_leaves_nothing_behind(seconds: fl
         assert process.stdout.readline() == "starting\n"
         time.sleep(seconds)
         process.terminate()
-        process.wait(90)
+        process.wait(240)
     assert machine() == before
 
 
@@ -160,9 +160,10 @@ def test_what_a_killed_harness_left_is_cleared_away_by_the_next_start() -> None:
     finally:
         command("down")
     assert machine() == before
-    with pytest.raises(subprocess.CalledProcessError) as refused:
+    with pytest.raises(
+        ClusterError, match=r"^cluster: no cluster is up for this checkout: `make cluster-up` starts one$"
+    ):
         command("kubeconfig")
-    assert refused.value.stderr == "cluster: no cluster is up for this checkout: `make cluster-up` starts one\n"
 
 
 def load_talker(cluster: Cluster, folder: Path) -> None:
@@ -173,7 +174,9 @@ def load_talker(cluster: Cluster, folder: Path) -> None:
 def command(*arguments: str) -> str:
     """What `python -m tests.cluster ARGUMENTS` prints."""
     program = [sys.executable, "-m", "tests.cluster", *arguments]
-    done = subprocess.run(program, cwd=CHECKOUT, check=True, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(program, cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise ClusterError(done.stderr.strip())
     return done.stdout.strip()
 
 

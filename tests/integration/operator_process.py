@@ -17,7 +17,7 @@ from tests.cluster.processes import answers, wait_until
 LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
 
 # Its start takes two seconds of computing: half a minute where all layers' tests share two cores.
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 _COMMAND = Path(sys.executable).with_name("whisper-operator")
 

@@ -13,7 +13,7 @@ FINALIZER = "stt.whisper-operator.io/artifacts"
 SHARED: JSON = {"cache": {"claimName": "shared"}}
 RETAIN: JSON = {"cache": {"deletionPolicy": "Retain"}}
 # The garbage collector looks for new kinds, such as ours at the start of the tests, every half a minute.
-COLLECTED_SECONDS = 90
+COLLECTED_SECONDS = 240
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import World
 
 # The garbage collector looks for new kinds, such as ours at the start of the tests, every half a minute.
-COLLECTED_SECONDS = 90
+COLLECTED_SECONDS = 240
 NOT_FOUND = 404
 OWNED = ("job", "pod", "pvc", "deployment", "replicaset", "service")
 

@@ -17,7 +17,7 @@ from whisper_contract.termination import TerminationMessage
 COMMAND = Path(sysconfig.get_path("scripts"), "whisper-model")
 JOB_UID = "5b2c6f0e-job"
 POD_UID = "77d0a1c4-pod"
-_TIMEOUT_SECONDS = 90
+_TIMEOUT_SECONDS = 240
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ TITLE = "org.opencontainers.image.title"
 
 # bcrypt of PASSWORD: the only kind that docker-registry takes, and Python has none.
 _HTPASSWD = f"{USER}:$2b$05$F12uD8iAxQn9nCcwc15Lve8eWnPGVHGEaDLXitxB1vKiOWDtnUMo2\n"
-_READY_SECONDS = 60
+_READY_SECONDS = 240
 _STOP_SECONDS = 10
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
-_READY_SECONDS = 60
+_READY_SECONDS = 240
 _STOP_SECONDS = 10
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from tests.support.models import COMMANDS, FIXTURES
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 240
 
 
 def free_ports() -> str:

@@ -16,7 +16,7 @@ from tests.support.documents import read_yaml
 GROUP, VERSION, PLURAL = "stt.whisper-operator.io", "v1alpha1", "whispermodels"
 CRD_FILE = Path(__file__).parents[2] / "crds" / "whispermodels.yaml"
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 240
 _S3 = {"bucket": "models", "key": "whisper.tar.zst"}
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.support.models import COMMANDS
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 240
 
 
 class ServerProcess:

@@ -32,7 +32,7 @@ from whisper_server.rpc import calls as calls_of_grpc
 SPOKEN = "en-02.flac"
 PYTHON = EXAMPLES / "python"
 #: Starting a client takes long where much else runs.
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 240
 
 #: How each library's example is called, its flags' dashes left out.
 GRPC_CLIENTS = {
