@@ -13,10 +13,8 @@ WORKERS_unit := -n 3 --dist loadfile
 WORKERS_integration := -n 4 --dist loadfile
 # One for each group of tests that has a cluster to itself, but that the shortest are one after the other (tests/e2e/conftest.py).
 WORKERS_e2e := -n 5
-# As batch work, processes that wake up do not push aside those at work: a fifth less of the processor's time on two cores.
-BATCH := $(if $(shell command -v chrt),chrt --batch 0)
 TYPES_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/whisper-operator/types
-BESIDE := e2e-beside others-beside
+BESIDE := e2e-beside integration-beside unit-beside
 
 ##@ Start here
 .PHONY: help demo test
@@ -28,7 +26,7 @@ demo: setup ## From kubectl apply to a transcript on a real Kubernetes (root; CL
 
 test: setup ## Every check and every test layer: what CI runs (root)
 	@$(MAKE) --no-print-directory style
-	@$(MAKE) --no-print-directory -j 3 types $(BESIDE)
+	@$(MAKE) --no-print-directory -j 4 types $(BESIDE)
 
 ##@ Setting up
 .PHONY: setup requirements clean
@@ -79,21 +77,17 @@ unit: setup ## Pure code, the small model, loopback servers
 integration: setup ## The operator against a real API server and controller manager
 e2e: setup ## The whole way on a real kubelet (root)
 unit integration e2e:
-	@$(BATCH) $(BIN)/python -m pytest tests/$@ $(WORKERS_$@)
+	@$(BIN)/python -m pytest tests/$@ $(WORKERS_$@)
 
-# The tests on clusters mostly wait, and others compute meanwhile: these one layer after the other, since on two cores the same
-# tests take twice the time of the processor when two dozen processes push each other aside.
-layers: setup ## All three layers, two at a time (root)
-	@$(MAKE) --no-print-directory -j 2 $(BESIDE)
+# The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile.
+layers: setup ## All three layers side by side (root)
+	@$(MAKE) --no-print-directory -j 3 $(BESIDE)
 
 # sed lets go of whole lines only, so that they do not write into each other's; Ctrl-C is for the tests, to clean up.
 BY_LINE := (trap "" INT; sed -u "")
-.PHONY: $(BESIDE) unit-beside integration-beside
-unit-beside integration-beside e2e-beside: %-beside: setup
-	@$(BATCH) $(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
-
-others-beside: setup
-	@failed=0; for layer in integration unit; do $(MAKE) --no-print-directory $$layer-beside || failed=1; done; exit $$failed
+.PHONY: $(BESIDE)
+$(BESIDE): %-beside: setup
+	@$(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
 
 # Outside make test: it takes as long as one likes, and tells more the longer it takes.
 .PHONY: soak
