@@ -183,6 +183,13 @@ PASTED: list[tuple[str, str, Callable[[str], Spec], str, str]] = [
         "20Gi",
         "20GB",
     ),
+    (
+        "a quantity",
+        "a quantity is a number and a unit such as Gi, with no B behind it",
+        lambda text: minimal() | {"server": {"resources": {"limits": {"memory": text}}}},
+        "4Gi",
+        "4GB",
+    ),
 ]
 TWINS = [
     *(
@@ -205,6 +212,18 @@ TWINS = [
         NOT_FOLLOWED,
         s3() | {"sha256": HASH, "refresh": {"policy": "Report"}},
         s3() | {"sha256": HASH, "refresh": {"policy": "Follow"}},
+    ),
+    Twins(
+        "one GPU of a server, not two",
+        "one server uses one GPU; for more GPUs, set replicas",
+        minimal() | {"server": {"gpu": {"count": 1}}},
+        minimal() | {"server": {"gpu": {"count": 2}}},
+    ),
+    Twins(
+        "a user who is not root",
+        "the pods do not run as root, which the restricted pod security standard forbids",
+        minimal() | {"podSecurityContext": {"runAsUser": 1000}},
+        minimal() | {"podSecurityContext": {"runAsUser": 0}},
     ),
     Twins("one source, not none", ONE_SOURCE, minimal(), {"source": {}}),
     Twins("one source, not two", ONE_SOURCE, minimal(), {"source": hugging_face()["source"] | s3()["source"]}),

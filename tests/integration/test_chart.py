@@ -105,6 +105,12 @@ def test_the_command_of_the_notes_upgrades_the_definition_that_helm_installed(ku
     assert version["schema"]["openAPIV3Schema"] == schema()
 
 
+def test_models_of_the_values_are_made_by_the_installation_that_brings_their_definition(kubectl: Kubectl) -> None:
+    kubectl("delete", "crd", CRD, "--ignore-not-found")
+    with installed(kubectl, models_of({"first": {"spec": minimal(), "keep": False}})):
+        assert names_of_models(kubectl) == {"first"}
+
+
 def test_models_of_the_values_are_made_and_stay_unless_they_say_otherwise(kubectl: Kubectl) -> None:
     install_crd(kubectl)
     models: dict[str, Any] = {"stays": {"spec": minimal()}, "goes": {"spec": minimal(), "keep": False}}

@@ -252,10 +252,6 @@ PENDING: dict[str, tuple[JSON, str]] = {
         {"conditions": [NOT_SCHEDULED | {"message": "0/1 nodes are available: 1 Insufficient cpu."}]},
         "Unschedulable",
     ),
-    "no volume": (
-        {"conditions": [NOT_SCHEDULED | {"message": "pod has unbound immediate PersistentVolumeClaims."}]},
-        "ClaimPending",  # no provisioner runs here
-    ),
     "no image": (
         {
             "initContainerStatuses": [
@@ -280,6 +276,17 @@ def test_what_keeps_the_pulls_pod_from_starting_is_told(world: World, case: str)
     world.apply()
     world.set_status(world.until_job(), **status)
     world.until_condition("Degraded", "True", reason)
+
+
+def test_a_claim_without_a_volume_is_told_in_the_words_of_those_who_should_make_it(world: World) -> None:
+    world.apply()
+    unbound = NOT_SCHEDULED | {"message": "pod has unbound immediate PersistentVolumeClaims."}
+    world.set_status(world.until_job(), conditions=[unbound])
+    told = (
+        "The claim m-models has no volume: no persistent volumes available for this claim and no storage class is set."
+    )
+    world.until("it is told", lambda: told in world.condition("Degraded").get("message", ""))
+    world.until_condition("Degraded", "True", "ClaimPending")
 
 
 def test_a_published_artifact_is_in_the_status(world: World) -> None:

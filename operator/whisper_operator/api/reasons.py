@@ -87,9 +87,10 @@ _OWN: dict[str, Explanation] = {
         degraded=True,
     ),
     Reason.CLAIM_PENDING: Explanation(
-        "A pod cannot be scheduled because its claim is not bound to a volume.",
+        "A pod cannot start because its claim is not bound to a volume.",
         "The claim is not bound to a volume.",
-        "Check that the storage class exists and can provision this size and access mode (kubectl describe pvc).",
+        "Check that the storage class exists and can provision this size and access mode (kubectl get storageclass, "
+        "kubectl describe pvc). Another class or access mode needs a new WhisperModel.",
         degraded=True,
     ),
     Reason.ACCESS_MODE_UNSUPPORTED: Explanation(
@@ -107,7 +108,7 @@ _OWN: dict[str, Explanation] = {
     Reason.UNSCHEDULABLE: Explanation(
         "No node can take a pod now: none has the GPU, memory, labels or tolerated taints that it needs.",
         "No node can take the pod.",
-        "Add a node that fits, or change nodeSelector, tolerations, gpu or resources.",
+        "Add a node that fits, or change nodeSelector, tolerations, gpu or resources; server.device cpu needs no GPU.",
         degraded=True,
     ),
     Reason.IMAGE_PULL_FAILED: Explanation(

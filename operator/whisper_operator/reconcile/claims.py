@@ -1,9 +1,9 @@
-"""What stands in the way of a pull before there is any pod: claims that are missing or cannot be shared."""
+"""What stands in the way of a pull before its pod has a node: claims that are missing, unfit or without a volume."""
 
 from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.builders.placement import PullPlacement
-from whisper_operator.reconcile.objects import JSON, dig, each, is_terminating
+from whisper_operator.reconcile.objects import JSON, dig, each, event_time, is_terminating
 from whisper_operator.reconcile.observation import READ_WRITE_MANY, Observed, is_placed_server
 
 _USABLE = {READ_WRITE_MANY, "ReadWriteOnce"}
@@ -43,6 +43,24 @@ def _unusable(claim: JSON) -> Finding | None:
     if dig(claim, "status", "phase") == "Lost":
         return Finding(Reason.CLAIM_PENDING, f"The claim {name} has lost its volume")
     return None
+
+
+def in_own_words(seen: Observed, finding: Finding) -> Finding:
+    """Tell of a pull that waits for its claim why that gets no volume, in the words of those who should make it.
+
+    The scheduler knows less. Of a class that waits for the first pod, it tells only after ten minutes.
+    """
+    pending = finding.reason == Reason.CLAIM_PENDING
+    failures = [event for event in seen.claim_events if _is_failure(event, pending=pending)]
+    if seen.claim is None or not failures or not (pending or finding.reason == Reason.PULLING):
+        return finding
+    message = max(failures, key=event_time).get("message", "")
+    return Finding(Reason.CLAIM_PENDING, f"The claim {seen.claim['metadata']['name']} has no volume: {message}")
+
+
+def _is_failure(event: JSON, *, pending: bool) -> bool:
+    # That there is neither volume nor class is no warning to Kubernetes: a volume may yet be made by hand.
+    return event.get("type") == "Warning" or (pending and event.get("reason") == "FailedBinding")
 
 
 def made_for(claim: JSON | None) -> str | None:

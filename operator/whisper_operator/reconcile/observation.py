@@ -31,6 +31,7 @@ class Observed:
         pods: of Jobs and Deployment.
         events: of the running Job, read only while that has no pod, or of its pod while kubelet prepares it.
         server_events: of a server's pod while kubelet prepares it.
+        claim_events: of the claim, read only while a pull waits for it to get a volume.
         autoscaler: its HorizontalPodAutoscaler.
         neighbours: other WhisperModels whose servers have the claim on their node, where only one node can; read only
             when a Job may have to be placed.
@@ -48,6 +49,7 @@ class Observed:
     pods: tuple[JSON, ...] = ()
     events: tuple[JSON, ...] = ()
     server_events: tuple[JSON, ...] = ()
+    claim_events: tuple[JSON, ...] = ()
     deployment: JSON | None = None
     autoscaler: JSON | None = None
     peers: tuple[Model, ...] = ()
@@ -147,6 +149,7 @@ def _look_closer(mirror: Mirror, client: KubeClient, seen: Observed) -> Observed
         published=_published(client, seen.model) if removes else frozenset(),
         events=_pull_events(client, running, seen.job_pods(running)) if running is not None else (),
         server_events=_warnings(client, mounts.waiting_pod(seen.server_pods)),
+        claim_events=_claim_events(client, seen.claim) if running is not None else (),
     )
 
 
@@ -171,9 +174,13 @@ def _warnings(client: KubeClient, pod: JSON | None) -> tuple[JSON, ...]:
     return () if pod is None else _events(client, pod, "type=Warning")
 
 
-def _events(client: KubeClient, about: JSON, which: str) -> tuple[JSON, ...]:
+def _claim_events(client: KubeClient, claim: JSON | None) -> tuple[JSON, ...]:
+    return _events(client, claim) if claim is not None and dig(claim, "status", "phase") == "Pending" else ()
+
+
+def _events(client: KubeClient, about: JSON, *which: str) -> tuple[JSON, ...]:
     metadata = about["metadata"]
-    fields = f"involvedObject.uid={metadata['uid']},{which}"
+    fields = ",".join((f"involvedObject.uid={metadata['uid']}", *which))
     return tuple(client.list(kinds.EVENT, metadata["namespace"], fields=fields))
 
 

@@ -106,7 +106,8 @@ def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings)
     pods = seen.job_pods(job)
     if jobs.is_lost(pods, now):
         return _start(seen, jobs.attempt(job) + 1, given_up=(job,))
-    finding = jobs.suspended(job) or jobs.progress(pods, seen.events, claim_pending=claims.is_pending(seen.claim))
+    progress = jobs.progress(pods, seen.events, claim_pending=claims.is_pending(seen.claim))
+    finding = jobs.suspended(job) or claims.in_own_words(seen, progress)
     step = jobs.running_step(pods)
     # What keeps the Job is often mended where the Job, which never changes, cannot see it: an image, a limit, a label.
     stuck = finding.degraded and step is None and not jobs.is_about_to_fail(pods)

@@ -1,10 +1,11 @@
-"""Where a Job that mounts the claim may run: with a claim that one node can mount, where servers have it."""
+"""Where a Job that mounts the claim may run, and why a claim gets no volume."""
 
 from typing import Any
 
 import pytest
 
 from tests.unit.operator.things import JSON, model, server_pod
+from whisper_operator.api.reasons import Finding
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.reconcile import claims
 from whisper_operator.reconcile.observation import Observed
@@ -37,3 +38,35 @@ def seen(mode: str = "ReadWriteOnce", **fields: Any) -> Observed:
 )
 def test_where_a_job_may_run(observed: Observed, where: PullPlacement, beside: list[str]) -> None:
     assert (claims.pull_placement(observed), claims.beside(observed)) == (where, beside)
+
+
+def event(reason: str, kind: str, message: str, minute: int) -> JSON:
+    return {"reason": reason, "type": kind, "message": message, "lastTimestamp": f"2026-01-01T00:{minute:02}:00Z"}
+
+
+NO_CLASS = event("FailedBinding", "Normal", "no storage class is set", 1)
+FAILED = event("ProvisioningFailed", "Warning", "only supports ReadWriteOnce", 2)
+FIRST_CONSUMER = event("WaitForFirstConsumer", "Normal", "waiting for first consumer", 3)
+PROVISIONING = event("ExternalProvisioning", "Normal", "waiting for a volume to be created", 3)
+
+
+PENDING = Finding("ClaimPending", "the scheduler's words")
+
+
+@pytest.mark.parametrize(
+    ("finding", "events", "told"),
+    [
+        (PENDING, (FAILED, NO_CLASS, PROVISIONING), "The claim shared has no volume: only supports ReadWriteOnce"),
+        (PENDING, (NO_CLASS, FIRST_CONSUMER), "The claim shared has no volume: no storage class is set"),
+        (PENDING, (FIRST_CONSUMER, PROVISIONING), PENDING.detail),
+        (Finding("Pulling"), (FAILED,), "The claim shared has no volume: only supports ReadWriteOnce"),
+        (Finding("Pulling"), (FIRST_CONSUMER,), ""),
+        (Finding("Unschedulable", "no GPU"), (FAILED,), "no GPU"),
+    ],
+)
+def test_a_claim_without_a_volume_is_told_in_the_newest_words_of_those_who_should_make_it(
+    finding: Finding, events: tuple[JSON, ...], told: str
+) -> None:
+    found = claims.in_own_words(seen(claim_events=events), finding)
+    assert found.detail == told
+    assert found.reason == ("ClaimPending" if "no volume" in told else finding.reason)

@@ -100,6 +100,18 @@ TABLE: dict[str, tuple[Observed, str, str, int | None]] = {
         None,
     ),
     "a pod that is lost with its node": (seen(MODEL, job(MODEL), pods=[lost()]), "Pulling", "Pulling", 2),
+    "a claim whose volume cannot be made, before the scheduler says so": (
+        seen(
+            MODEL,
+            job(MODEL),
+            pods=[pod()],
+            claim=claim("ReadWriteMany"),
+            claim_events=({"type": "Warning", "message": "no such class"},),
+        ),
+        "Pulling",
+        "ClaimPending",
+        None,
+    ),
     "a pod that no node can take": (seen(MODEL, job(MODEL), pods=STUCK), "Pulling", "Unschedulable", None),
     "the same, and its placement has been mended": (seen(MENDED, job(MODEL), pods=STUCK), "Pulling", "Pulling", 2),
     "the same, and a person asks": (seen(RETRY, job(RETRY), pods=STUCK), "Pulling", "Pulling", 2),
