@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from whisper_operator.local.ports import Ports, is_private
+from whisper_operator.local.ports import Ports, is_private, trouble_with
 
 EXIT_USAGE = 2
 
@@ -61,7 +61,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="the directory that stands for a claim of source.volume",
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: %(default)s)"
+        "--host",
+        type=_host,
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--ports",
@@ -111,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> int:
         _say(f"{error}: end that one first")
         return EXIT_USAGE
     except OSError as error:
-        _say(f"--data: {error}")
+        _say(f"--data {data}: {error.filename or data}: {error.strerror}")
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 130
@@ -129,6 +133,13 @@ def _volume(text: str) -> tuple[str, Path]:
     if not (name and separator and Path(folder).exists()):
         raise argparse.ArgumentTypeError(f"{text!r} is not CLAIM=DIR with a directory that is there")
     return name, Path(folder)
+
+
+def _host(text: str) -> str:
+    if trouble := trouble_with(text):
+        advice = "take one of this machine's: 127.0.0.1 for it alone, 0.0.0.0 to let others in"
+        raise argparse.ArgumentTypeError(f"nothing can listen on {text!r} ({trouble}): {advice}")
+    return text
 
 
 def _ports(text: str) -> tuple[str, Ports]:

@@ -7,19 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from whisper_operator.api.names import API_VERSION, KIND
 from whisper_operator.api.spec import Spec, SpecError, parse_spec
 from whisper_operator.builders.server_files import FileKind
+from whisper_operator.local.documents import DocumentsError, parse_documents, read_text
 from whisper_operator.local.ignored import ignored_fields
 from whisper_operator.local.rules import OBJECT_NAME, name_errors, rule_errors, text_errors
 from whisper_operator.local.schema import schema_errors
 
 JSON = dict[str, Any]
 
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_MAPPING = "tag:yaml.org,2002:map"
 #: Keys of an object of each kind: with values as they are, and with values in base64.
 _PLAIN = {FileKind.SECRET: "stringData", FileKind.CONFIG_MAP: "data"}
 _ENCODED = {FileKind.SECRET: "data", FileKind.CONFIG_MAP: "binaryData"}
@@ -60,24 +57,6 @@ class Content:
     unused: tuple[str, ...] = ()
 
 
-class _Loader(yaml.CSafeLoader):
-    """Reads YAML as the API server's clients do: a date is a text, and a key that stands twice is a mistake."""
-
-    def construct_checked(self, node: yaml.MappingNode) -> dict[Any, Any]:
-        """Return the mapping."""
-        keys = [key.value for key, _ in node.value]
-        if twice := next((key for key in keys if keys.count(key) > 1 and key != "<<"), None):
-            raise yaml.constructor.ConstructorError(None, None, f'the key "{twice}" stands twice', node.start_mark)
-        return dict(self.construct_mapping(node, deep=True))
-
-
-_Loader.add_constructor(_MAPPING, _Loader.construct_checked)
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-    for letter, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-
-
 def read_content(path: Path) -> Content:
     """Return what the file says.
 
@@ -85,11 +64,9 @@ def read_content(path: Path) -> Content:
         ContentError: when it cannot be read, or any WhisperModel, Secret or ConfigMap in it is not as it should be.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ContentError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ContentError(f"{path} is no text in UTF-8") from error
+        text = read_text(path)
+    except DocumentsError as error:
+        raise ContentError(str(error)) from error
     return parse_content(text, str(path))
 
 
@@ -100,18 +77,19 @@ def parse_content(text: str, origin: str) -> Content:
         ContentError: as `read_content`.
     """
     try:
-        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ContentError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error
+        documents = parse_documents(text, origin)
+    except DocumentsError as error:
+        raise ContentError(str(error)) from error
     problems: list[str] = []
     models: list[Declared] = []
     objects: dict[tuple[FileKind, str], Mapping[str, bytes]] = {}
     unused: list[str] = []
-    for document in _each(documents):
+    for number, document in enumerate(_each(documents), start=1):
         name = _name(document)
         match document if isinstance(document, dict) else {}:
             case {"kind": "WhisperModel", "apiVersion": version} if version == API_VERSION:
-                problems += [f"{KIND} {name}: {problem}" for problem in _problems(document)]
+                called = f"{KIND} {name}" if name else f"document {number} of {origin}"
+                problems += [f"{called}: {problem}" for problem in _problems(document)]
                 if not problems:
                     models.append(_declared(document))
             case {"apiVersion": "v1", "kind": "Secret" | "ConfigMap" as kind}:
@@ -122,7 +100,7 @@ def parse_content(text: str, origin: str) -> Content:
             case {"apiVersion": str(), "kind": str(kind)} if kind != KIND:
                 unused.append(f"{kind}/{name}")
             case _:
-                problems.append(f"a document of {origin} is no {KIND} of {API_VERSION}, no Secret and no ConfigMap")
+                problems.append(f"document {number} of {origin} {_kind(document)}")
     problems += _repeated(models)
     if not models and not problems:
         problems.append(f"{origin} holds no {KIND} of {API_VERSION}")
@@ -140,6 +118,13 @@ def _each(documents: list[Any]) -> Iterator[Any]:
             yield document
 
 
+def _kind(document: Any) -> str:
+    """Say what a document is that is nothing of ours."""
+    fields = document if isinstance(document, dict) else {}
+    said = ", ".join(f"{key}: {fields[key]}" for key in ("apiVersion", "kind") if fields.get(key))
+    return f"is no {KIND} of {API_VERSION}, no Secret and no ConfigMap of v1: it says {said or 'no kind'}"
+
+
 def _name(document: Any) -> str:
     metadata = document.get("metadata") if isinstance(document, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -149,7 +134,7 @@ def _name(document: Any) -> str:
 def _problems(document: JSON) -> list[str]:
     """Return what is wrong with a WhisperModel; the rules are looked at when each field by itself is right."""
     unknown = sorted(map(str, document.keys() - {"apiVersion", "kind", "metadata", "spec", "status"}))
-    named = name_errors(_name(document)) if _name(document) else ["metadata.name: Required value"]
+    named = name_errors(_name(document)) if _name(document) else ["metadata.name: Required value, a text"]
     shape = [f'unknown field "{name}"' for name in unknown]
     spec = document.get("spec")
     if spec is None:

@@ -52,15 +52,26 @@ def is_private(host: str) -> bool:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Tell whether nobody listens there; whatever else is wrong with the address is the server's to tell."""
+    """Tell whether nobody listens there; whatever else is wrong with the address is not asked."""
+    error = _bind(host, port)
+    return error is None or error.errno != errno.EADDRINUSE
+
+
+def trouble_with(host: str) -> str:
+    """Return why nothing can listen at that address, or nothing."""
+    error = _bind(host, 0)
+    return "" if error is None else error.strerror or str(error)
+
+
+def _bind(host: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True
+            return error
+    return None
 
 
 def choose(name: str, fixed: Ports | None, given: Collection[Ports], free: Callable[[int], bool]) -> Ports:

@@ -121,6 +121,8 @@ class Supervisor:
         write_objects(self._options.places.objects, content)
         if content.unused:
             self._teller.tell(f"of no effect on one machine: {', '.join(content.unused)}")
+        for name in self._options.fixed_ports.keys() - {declared.name for declared in content.models}:
+            self._teller.tell(f"of no effect: --ports {name}=…: the file has no WhisperModel of this name")
         for declared in content.models:
             for note in notes(declared):
                 self._teller.tell(note, declared.name)

@@ -5,6 +5,7 @@ It answers from a thread of its own: in the loop of calls a probe would wait beh
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -70,8 +71,15 @@ def _listen(host: str, port: int, *, share_port: bool) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, reuse_port=share_port)
     except OSError as error:
-        sentence = f"cannot listen on {host or '*'}:{port} for probes: is another server running there? ({error})"
-        raise OSError(sentence) from error
+        raise OSError(f"cannot listen on {host or '*'}:{port} for probes: {_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "is another server running there?"
+    if error.errno == errno.EACCES:
+        return f"{error.strerror}; take a port from 1024 on"
+    return f"{error.strerror}; --host has to be an address of this machine, or empty for all of them"
 
 
 class _ProbeThread(threading.Thread):

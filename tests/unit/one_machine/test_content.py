@@ -1,5 +1,6 @@
 """The file of `whisper-operator up`: refused for the same reasons as by the API server, and in its words."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from tests.integration.crd_rules import NAMES, TWINS, Twins
 from tests.integration.test_crd_rules import messages
 from tests.support import local_schema
 from tests.support.whispermodels import Spec, minimal, model, schema, spec_with
+from whisper_operator.api.names import API_VERSION
 from whisper_operator.builders.server_files import FileKind
-from whisper_operator.local.content import Content, ContentError, parse_content
+from whisper_operator.local.content import Content, ContentError, parse_content, read_content
 from whisper_operator.local.rules import NAME_RULES, RULES, TEXTS
 
 #: Rules of fields that have no effect on one machine, and of changes of them.
@@ -118,7 +120,14 @@ def test_secrets_and_configmaps_stand_beside_the_models() -> None:
         ("a: [", "model.yaml is not YAML"),
         ("", "model.yaml holds no WhisperModel of stt.whisper-operator.io/v1alpha1"),
         ("a: 1\na: 2", 'the key "a" stands twice'),
-        ("kind: WhisperModel\napiVersion: stt.whisper-operator.io/v1", "is no WhisperModel of"),
+        (
+            "---\nkind: WhisperModel\napiVersion: stt.whisper-operator.io/v1",
+            f"document 1 of model.yaml is no WhisperModel of {API_VERSION}, no Secret and no ConfigMap of v1: it says",
+        ),
+        ("hello", "document 1 of model.yaml is no WhisperModel of"),
+        (f"kind: WhisperModel\napiVersion: {API_VERSION}\nspec: {{}}", "document 1 of model.yaml: metadata.name"),
+        ("a: b\nc: [\n", "model.yaml is not YAML: line 3, column 1: while parsing a flow node, did not find expected"),
+        ("a: \0", "model.yaml is not YAML: control characters are not allowed at position 3"),
         (
             "kind: Secret\napiVersion: v1\nmetadata: {name: ../../home}\nstringData: {a: b}",
             "metadata.name: lower-case letters",
@@ -127,12 +136,56 @@ def test_secrets_and_configmaps_stand_beside_the_models() -> None:
         ("kind: Secret\napiVersion: v1\nmetadata: {name: a}\ndata: {a: '?'}", "the value of data.a is not base64"),
         ("kind: Secret\napiVersion: v1\nmetadata: {name: a}\nstringData: {a: 1}", "put it in quotation marks"),
     ],
-    ids=["broken", "empty", "a key twice", "another version", "name", "key", "base64", "number"],
+    ids=[
+        "broken",
+        "empty",
+        "a key twice",
+        "another version",
+        "no mapping",
+        "no name",
+        "where it is broken",
+        "control character",
+        "name",
+        "key",
+        "base64",
+        "number",
+    ],
 )
 def test_a_file_that_cannot_be_used_is_told_of_in_a_sentence(text: str, said: str) -> None:
     with pytest.raises(ContentError) as refused:
         parse_content(text, "model.yaml")
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "next_one"),
+    [("[x]", "[*a{0}, *a{0}]"), ("{k: v}", "{{k: *a{0}, l: *a{0}}}"), ("{k: v}", "{{<<: [*a{0}, *a{0}]}}")],
+    ids=["lists", "mappings", "merges"],
+)
+def test_a_few_lines_that_stand_for_a_billion_values_are_refused_at_once(first: str, next_one: str) -> None:
+    lines = [f"a0: &a0 {first}", *(f"a{n + 1}: &a{n + 1} {next_one.format(n)}" for n in range(40))]
+    with pytest.raises(ContentError, match="stands for more than 100,000 values"):
+        parse_content("\n".join(lines), "model.yaml")
+
+
+def test_an_alias_within_what_it_stands_for_is_refused() -> None:
+    with pytest.raises(ContentError, match="unconstructable recursive node"):
+        parse_content("a: &a [*a]", "model.yaml")
+
+
+def test_a_file_that_cannot_be_meant_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(ContentError, match="larger than 16 MiB"):
+        read_content(Path("/dev/zero"))
+    written = tmp_path / "model.yaml"
+    written.write_text(yaml.safe_dump(model(minimal())), encoding="utf-16")
+    with pytest.raises(ContentError, match="is no text in UTF-8: save it as that"):
+        read_content(written)
+
+
+def test_an_editor_of_windows_may_write_the_file(tmp_path: Path) -> None:
+    written = tmp_path / "model.yaml"
+    written.write_text(yaml.safe_dump(model(minimal())), encoding="utf-8-sig", newline="\r\n")
+    assert [declared.name for declared in read_content(written).models] == ["whisper"]
 
 
 def test_two_models_of_one_name_are_refused() -> None:

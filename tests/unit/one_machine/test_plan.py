@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.whispermodels import Spec, minimal, spec_with
 from whisper_operator.api.spec import parse_spec
+from whisper_operator.cli import build_parser
 from whisper_operator.local.content import Declared
 from whisper_operator.local.plan import Places, Plan, notes, plan
 from whisper_operator.local.ports import Ports, PortsError, choose, is_private
@@ -122,6 +123,15 @@ def test_each_model_gets_the_first_ports_that_are_free() -> None:
 def test_fixed_ports_that_are_taken_are_told_of() -> None:
     with pytest.raises(PortsError, match=r"port 8000 is in use: .* \(--ports a=GRPC,HTTP,PROBE"):
         choose("a", Ports(50051, 8000, 8001), [], lambda port: port != 8000)
+
+
+def test_an_address_at_which_nothing_can_listen_is_refused_with_one_that_can(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        build_parser().parse_args(["up", "model.yaml", "--host", "192.0.2.7"])
+    assert "nothing can listen on '192.0.2.7' (Cannot assign requested address): take one" in capsys.readouterr().err
+    assert build_parser().parse_args(["up", "model.yaml", "--host", "0.0.0.0"]).host == "0.0.0.0"
 
 
 @pytest.mark.parametrize(

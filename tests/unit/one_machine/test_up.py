@@ -18,9 +18,13 @@ ENGLISH = {"device": "cpu", "modelNames": ["english"]}
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
     write_model(folder / "model.yaml", cache={"size": "5Gi"})
-    with Up(folder) as running:
+    with Up(folder, "--ports=smal=50051,8000,8001") as running:
         running.wait_for("ServersReady")
         yield running
+
+
+def test_ports_of_a_name_that_the_file_does_not_have_are_told_of(up: Up) -> None:
+    assert "of no effect: --ports smal=…: the file has no WhisperModel of this name\n" in up.log
 
 
 def test_the_model_is_pulled_and_served_on_its_ports(up: Up) -> None:

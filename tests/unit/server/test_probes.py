@@ -18,7 +18,8 @@ from whisper_server.operations.probes import probe_application, serving_probes
 class Probes:
     """The port, and what stands behind it."""
 
-    def __init__(self, session: aiohttp.ClientSession, lifecycle: Lifecycle, metrics: Metrics) -> None:
+    def __init__(self, port: int, session: aiohttp.ClientSession, lifecycle: Lifecycle, metrics: Metrics) -> None:
+        self.port = port
         self.session = session
         self.lifecycle = lifecycle
         self.metrics = metrics
@@ -35,7 +36,7 @@ async def probes() -> AsyncIterator[Probes]:
         serving_probes(probe_application(lifecycle, metrics), "127.0.0.1", 0) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
-        yield Probes(session, lifecycle, metrics)
+        yield Probes(port, session, lifecycle, metrics)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,14 @@ async def test_a_loop_that_is_stuck_is_not_alive(probes: Probes, monkeypatch: py
     await asyncio.sleep(0)
     assert probes.lifecycle.alive
     beating.cancel()
+
+
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [("127.0.0.1", "is another server running there?"), ("192.0.2.7", "--host has to be an address of this machine")],
+)
+async def test_a_port_that_cannot_be_had_is_told_with_what_to_look_at(probes: Probes, host: str, advice: str) -> None:
+    port = probes.port
+    with pytest.raises(OSError, match=rf"cannot listen on {host}:{port} for probes: .*{advice}"):
+        async with serving_probes(probe_application(Lifecycle(), Metrics()), host, port):
+            pass
