@@ -1,25 +1,36 @@
 """The operator as a process of its own, as whom the chart says, against the control plane of the tests."""
 
+import faulthandler
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from kubernetes.config import kube_config
 
 from tests.cluster.ports import free_port
 from tests.cluster.processes import answers, wait_until
+from tests.support.forked import start_forked
+from whisper_operator.cli import main
 
 LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
 
-# Its start takes two seconds of computing: half a minute where all layers' tests share two cores.
+# Its start takes a second of computing: a quarter of a minute where all layers' tests share two cores.
 PATIENCE_SECONDS = 240
 
-_COMMAND = Path(sys.executable).with_name("whisper-operator")
+_IMPORTED_ONCE = ("tests.integration.operator_process", "whisper_operator.app")
+
+
+def _main(arguments: Sequence[str]) -> int:
+    """Be the command; what is imported already has been told of an environment that was another."""
+    faulthandler.enable()  # A crash of a library's native code tells where it was.
+    kube_config.KUBE_CONFIG_DEFAULT_LOCATION = os.environ["KUBECONFIG"]
+    return main(arguments)
 
 
 class OperatorProcess:
@@ -31,7 +42,7 @@ class OperatorProcess:
         self._read = 0
         self._told = 0
         self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
         self._probe_port = free_port()
 
     def _url(self, path: str) -> str:
@@ -46,38 +57,42 @@ class OperatorProcess:
     def ended(self) -> int | None:
         """Its exit code, once it has ended."""
         assert self._process is not None
-        return self._process.poll()
+        return self._process.exitcode
 
     def pause(self) -> None:
         """Stop the process, and all that it does, until `go_on`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        os.kill(self.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)
 
     @property
     def pid(self) -> int:
         assert self._process is not None
+        assert self._process.pid is not None
         return self._process.pid
 
     def start(self) -> None:
         """Start it unless it runs, and wait until it watches."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self._process.exitcode is not None:
             self._launch()
             wait_until("the operator is ready", self._ready, seconds=PATIENCE_SECONDS)
 
     def _launch(self) -> None:
         environment = os.environ | {
             "KUBECONFIG": str(self._kubeconfig),
-            "PYTHONFAULTHANDLER": "1",  # a crash of a library's native code tells where it was
             "WHISPER_OPERATOR_LOADER_IMAGE": LOADER_IMAGE,
             "WHISPER_OPERATOR_SERVER_IMAGE": SERVER_IMAGE,
             "WHISPER_OPERATOR_PROBE_PORT": str(self._probe_port),
         }
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([_COMMAND, "run", *self._arguments], env=environment, stderr=log)
+        self._process = start_forked(
+            _main,
+            ["run", *self._arguments],
+            environment,
+            output=self._log,
+            errors=self._log,
+            imported_once=_IMPORTED_ONCE,
+        )
 
     @contextmanager
     def revived(self) -> Iterator[None]:
@@ -99,7 +114,7 @@ class OperatorProcess:
 
     def _ready(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"the operator ended:\n{self._log.read_text()[-4000:]}"
+        assert self._process.exitcode is None, f"the operator ended:\n{self._log.read_text()[-4000:]}"
         return answers(self._url("/readyz"))
 
     def kill_without_waiting(self) -> None:
@@ -116,8 +131,12 @@ class OperatorProcess:
 
     def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(PATIENCE_SECONDS)
+        if self._process.exitcode is None:
+            with suppress(ProcessLookupError):  # ended by itself in this very moment
+                os.kill(self.pid, number)
+        self._process.join(PATIENCE_SECONDS)
+        assert self._process.exitcode is not None, f"the operator goes on after {number.name}"
+        return self._process.exitcode
 
     def defects(self) -> list[str]:
         """Tracebacks that the operator's own code has logged since asked last; a library that ends may log its own."""
@@ -135,5 +154,5 @@ class OperatorProcess:
         """What became of it since this was asked last, for whoever wonders about a test that failed."""
         text = self._log.read_text()
         new, self._told = text[self._told :], len(text)
-        ended = self._process.poll() if self._process is not None else None
+        ended = self._process.exitcode if self._process is not None else None
         return new + ("" if ended is None else f"the operator has ended with {ended}\n")

@@ -4,20 +4,37 @@ import json
 import os
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.forked import run_forked
+from tests.support.forked import start_forked
 from whisper_contract.progress import Progress
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
+from whisper_loader.cli import main
+from whisper_loader.transfer import retry
 
 COMMAND = Path(sysconfig.get_path("scripts"), "whisper-model")
 JOB_UID = "5b2c6f0e-job"
 POD_UID = "77d0a1c4-pod"
 _TIMEOUT_SECONDS = 240
+
+# Half a second in what people run: tests/unit/loader/test_retry.py.
+_FIRST_PAUSE_SECONDS = 0.02
+
+# Nothing that reads the environment when imported, as the Hub's client does, and Google's of a machine's metadata.
+_IMPORTED_ONCE = (
+    "tests.support.loader",
+    "whisper_loader.model.convert",
+    "whisper_loader.sources.s3.source",
+    "whisper_loader.sources.web.source",
+    "whisper_loader.sources.oci.source",
+    *("cryptography.x509", "google.auth.external_account", "numpy", "requests"),
+    *("filelock", "httpcore2", "httpx2", "tqdm.auto", "yaml"),  # Of the Hub's client.
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def whisper_model(*arguments: str | Path, env: Mapping[str, str] | None = None, **options: Any) -> Done:
     """Run the command to its end; with `options`, which are subprocess.run's, by its console script."""
     if not options:
-        return Done(*run_forked(list(map(str, arguments)), environment(env), _TIMEOUT_SECONDS))
+        return _forked(list(map(str, arguments)), environment(env))
     done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         env=environment(env),
@@ -59,6 +76,26 @@ def whisper_model(*arguments: str | Path, env: Mapping[str, str] | None = None, 
         **options,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _forked(arguments: Sequence[str], its_environment: Mapping[str, str]) -> Done:
+    with tempfile.TemporaryDirectory(prefix="whisper-forked-") as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        process = start_forked(
+            _impatient_main, arguments, its_environment, output=output, errors=errors, imported_once=_IMPORTED_ONCE
+        )
+        process.join(_TIMEOUT_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise AssertionError(f"whisper-model {' '.join(arguments)}: still running after {_TIMEOUT_SECONDS} s")
+        return Done(process.exitcode, output.read_text(), errors.read_text())
+
+
+def _impatient_main(arguments: Sequence[str]) -> int:
+    """Be the command, which waits for a source as often as it always does, but not as long."""
+    retry.FIRST_PAUSE_SECONDS = _FIRST_PAUSE_SECONDS
+    return main(arguments)
 
 
 @dataclass(frozen=True)
