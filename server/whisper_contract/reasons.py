@@ -77,14 +77,15 @@ FAILURES: dict[Reason, Failure] = {
             64,
             _PULL,
             "The bucket, object, repository, revision or path does not exist, or is hidden from these credentials.",
-            "Check the source's names and region; if it is private, that the credentials may list and read it.",
+            "Check the source's names, region or path; if it is private, that the credentials may list and read it.",
         ),
         Failure(
             Reason.UNAUTHORIZED,
             65,
             _PULL,
             "The source refused the credentials, or wants some and got none.",
-            "Check the Secret's keys and what they may read; a gated repository must also be accepted on its page.",
+            "Check the Secret's keys and what they may read, of a path its owner and mode; a gated repository must also be "
+            "accepted on its page.",
         ),
         Failure(
             Reason.SECRET_NOT_FOUND,
@@ -157,7 +158,8 @@ FAILURES: dict[Reason, Failure] = {
             75,
             ("serve",),
             "The published artifact is not, or no longer, on the volume.",
-            "Nothing: it is pulled again. If it vanishes repeatedly, find out what else writes to the volume.",
+            "Nothing: it is pulled again (by hand: whisper-model pull). If it vanishes repeatedly, find out what else writes "
+            "to the volume.",
         ),
         Failure(
             Reason.SOURCE_QUOTA_EXCEEDED,
@@ -186,7 +188,7 @@ FAILURES: dict[Reason, Failure] = {
             EXIT_USAGE,
             (*_ALL_AND_GC, "serve"),
             "The command was called with values, or given files, that cannot be right.",
-            "Correct the field that the message names.",
+            "Correct the field or option that the message names.",
         ),
         Failure(
             Reason.SOURCE_CHANGED,

@@ -213,7 +213,7 @@ def _bucket_and_name(text: str, parts: SplitResult) -> tuple[str, str]:
         raise SourceURIError(f"{parts.scheme}:// and a bucket hold no credentials: give them in a Secret")
     bucket, name = parts.netloc, unquote(parts.path).removeprefix("/")
     if not _BUCKET.fullmatch(bucket):
-        raise SourceURIError(f"{_told(text)}: that is not a bucket's name")
+        raise SourceURIError(f"{_told(text)}: that is not a bucket's name, which has 3 characters at least")
     if not name:
         raise SourceURIError(
             f"{_told(text)}: expected {parts.scheme}://bucket/key, "

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from whisper_contract.manifest import Manifest, ManifestError
-from whisper_contract.store import MANIFEST
+from whisper_contract.store import ARTIFACTS, MANIFEST
 
 #: Without these faster-whisper would look for the missing ones on the internet.
 _NEEDED = frozenset({"model.bin", "config.json", "tokenizer.json"})
@@ -62,9 +62,18 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.from_json((path / MANIFEST).read_bytes())
     except OSError as error:
-        raise ArtifactMissingError(f"no artifact is at {path}: {MANIFEST}: {error.strerror}") from error
+        raise ArtifactMissingError(f"no artifact is at {path}: {_instead(path, error)}") from error
     except ManifestError as error:
         raise ArtifactMissingError(f"no artifact is at {path}: {MANIFEST} is not valid: {error}") from error
+
+
+def _instead(path: Path, error: OSError) -> str:
+    """Say what is there in place of an artifact, if it is what people take for one."""
+    if (path / ARTIFACTS).is_dir():
+        return f"it is a store: name one of the folders in {path / ARTIFACTS}"
+    if (path / "config.json").exists():
+        return f"it is a model that is not published yet: whisper-model pull {path} --store DIR tells what to name here"
+    return f"{MANIFEST}: {error.strerror}"
 
 
 def _names_alignment_heads(config: Path) -> bool:

@@ -96,7 +96,10 @@ def add_reach(parser: argparse.ArgumentParser) -> None:
 def add_resolvable(parser: argparse.ArgumentParser) -> None:
     """Declare a source and how to ask what it holds."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="s3://bucket/key, s3://bucket/prefix/, hf://org/name@rev, a path"
+        "source",
+        metavar="SOURCE",
+        help="s3://bucket/key, s3://bucket/prefix/, gs://bucket/object, gdrive://FILEID, hf://org/name@rev, "
+        "oci://registry/name:tag, https://host/path, or a path",
     )
     add_reach(parser)
     parser.add_argument("--anonymous", action="store_true", help="ask without credentials")

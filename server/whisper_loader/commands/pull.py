@@ -38,10 +38,10 @@ examples:
 
 credentials:
   --secret-dir DIR has files named like a Secret's keys: for s3://, aws_access_key_id, aws_secret_access_key and
-  aws_session_token, or credentials (an AWS profile file); for hf://, token; for https://, token, or username
-  and password, or headers (a `Name: value` a line); for oci://, .dockerconfigjson. Without it the usual chain: AWS_*
-  variables, ~/.aws, cloud identity; HF_TOKEN, the login of the hf command; ~/.docker/config.json. HF_ENDPOINT stands
-  in for --endpoint.
+  aws_session_token, or credentials (an AWS profile file); for gs://, key.json; for gdrive://, key.json or apiKey; for
+  hf://, token; for https://, token, or username and password, or headers (a `Name: value` a line); for oci://,
+  .dockerconfigjson. Without it the usual chain: AWS_* variables, ~/.aws, cloud identity; Google's application default
+  credentials; HF_TOKEN, the login of the hf command; ~/.docker/config.json. HF_ENDPOINT stands in for --endpoint.
   HTTP_PROXY, HTTPS_PROXY and NO_PROXY (names, addresses, networks) lead through a proxy.
 """
 

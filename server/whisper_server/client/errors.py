@@ -54,6 +54,7 @@ _RETRY = {
     "to do",
     grpc.StatusCode.CANCELLED: "the call was ended ({details}): try again",
 }
+_HTTP = "{address} speaks HTTP, not gRPC: is another port of this server meant (50051, unless it was told otherwise)?"
 _OTHERWISE = "the server failed ({code}: {details}): its log has more under request id {request_id}"
 
 
@@ -68,6 +69,8 @@ def as_client_error(error: grpc.RpcError, address: str, request_id: str) -> Clie
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         busy = retry_hint(error) is not None
         return ClientError(details, ExitCode.RETRY if busy else ExitCode.REFUSED, lasting=busy)
+    if "http1.x server" in details:
+        return ClientError(_HTTP.format(**words), ExitCode.RETRY, lasting=True)
     lasting = code is grpc.StatusCode.UNAVAILABLE
     return ClientError(_RETRY.get(code, _OTHERWISE).format(**words), ExitCode.RETRY, lasting=lasting)
 

@@ -54,11 +54,19 @@ def _drop_tokenizer(path: Path) -> None:
     (path / "manifest.json").write_bytes(replace(manifest, files=files).to_json())
 
 
+def _make_a_store(path: Path) -> None:
+    """Put the artifact where a store has it."""
+    moved = path.rename(path.with_name("moved"))
+    (path / "artifacts").mkdir(parents=True)
+    moved.rename(path / "artifacts" / moved.name)
+
+
 @pytest.mark.parametrize(
     ("damage", "trouble"),
     [
         (shutil.rmtree, "no artifact is at .*: manifest.json: No such file or directory"),
-        (lambda path: (path / "manifest.json").unlink(), "manifest.json: No such file"),
+        (lambda path: (path / "manifest.json").unlink(), "it is a model that is not published yet: whisper-model pull"),
+        (_make_a_store, "it is a store: name one of the folders in .*/artifacts"),
         (lambda path: _cut(path / "manifest.json"), "manifest.json is not valid"),
         (lambda path: (path / "manifest.json").write_text("{}"), "not a manifest of version 1"),
         (lambda path: (path / "model.bin").unlink(), "model.bin is missing"),

@@ -24,6 +24,9 @@ from whisper_server.client.screen import Screen, fitting_tail
 from whisper_server.client.sources import Source, bytes_per_second
 from whisper_server.client.uploads import pieces, progress_of
 from whisper_server.engine.options import Context, Task
+from whisper_server.operations.lifecycle import Lifecycle
+from whisper_server.operations.metrics import Metrics
+from whisper_server.operations.probes import probe_application, serving_probes
 
 Capture = pytest.CaptureFixture[str]
 
@@ -123,6 +126,12 @@ async def test_a_server_that_is_not_there_is_one_sentence(
     for command in (("transcribe", recording), ("detect", recording), ("model",)):
         assert await client(unused_tcp_port, *command, "--retries", "0") == ExitCode.RETRY
         assert "is a whisper-server running there, and does it want TLS" in capsys.readouterr().err
+
+
+async def test_the_http_port_is_told_from_grpcs(recording: str, capsys: Capture) -> None:
+    async with serving_probes(probe_application(Lifecycle(), Metrics()), "127.0.0.1", 0) as port:
+        assert await client(port, "transcribe", recording, "--retries", "0") == ExitCode.RETRY
+    assert f"127.0.0.1:{port} speaks HTTP, not gRPC: is another port" in capsys.readouterr().err
 
 
 async def test_a_server_that_starts_late_is_waited_for(unused_tcp_port: int, recording: str, capsys: Capture) -> None:
