@@ -7,18 +7,23 @@ from whisper_operator.builders.metadata import JSON, new_object
 
 # https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol
 _PLAIN_GRPC, _PLAIN_HTTP, _TLS = "kubernetes.io/h2c", "http", "https"
+_INSIDE = "ClusterIP"
 
 
 def build_service(model: Model) -> JSON:
-    """Return the Service of `model`, which has one address."""
+    """Return the Service of `model`, which has one address.
+
+    What can be called from outside the cluster has no probe port: it asks for no token, and shows metrics.
+    """
     asked = model.spec.server.service
+    probe = [_port("probe", names.PROBE_PORT, _PLAIN_HTTP)] if asked.type == _INSIDE else []
     service = new_object(model, "v1", "Service", names.service(model.name), names.COMPONENT_SERVER)
     if asked.annotations:
         service["metadata"]["annotations"] = dict(asked.annotations)
     service["spec"] = {
         "type": asked.type,
         "selector": names.server_labels(model.name),
-        "ports": [*_call_ports(model), _port("probe", names.PROBE_PORT, _PLAIN_HTTP)],
+        "ports": [*_call_ports(model), *probe],
     }
     return service
 

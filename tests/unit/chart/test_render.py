@@ -140,7 +140,8 @@ def test_a_model_is_in_the_releases_namespace_and_stays_unless_it_says_otherwise
     models = {"one": {"spec": spec}, "two": {"spec": spec, "namespace": "team-a", "keep": False}}
     one, two = of_kind(render(f"--set-json=models={json.dumps(models)}"), "WhisperModel")
     assert (one["metadata"]["namespace"], one["spec"]) == (NAMESPACE, spec)
-    assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    kept = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false"}
+    assert one["metadata"]["annotations"] == kept
     assert two["metadata"]["namespace"] == "team-a"
     assert "annotations" not in two["metadata"]
 
