@@ -67,10 +67,14 @@ def source_volumes(model: Model) -> list[JSON]:
 
 
 def source_mounts(model: Model, *, connects: bool) -> list[JSON]:
-    """Return where a step sees these volumes; one that `connects` to the source needs the authorities to trust."""
+    """Return where a step sees these volumes.
+
+    Only one that `connects` to the source needs the Secret and the authorities to trust: what reads a model that nobody
+    has checked yet had better not have them.
+    """
     source = model.spec.source
     mounts = []
-    if source.secret_name is not None:
+    if source.secret_name is not None and connects:
         mounts.append(_mount(SECRET_VOLUME, SECRET_MOUNT))
     if source.volume is not None:
         # A claim that is source and store at once is one volume seen twice: kubelet hangs on two volumes of one claim.

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.chart import CASES, CHART, of_kind, operator_container, render
 from tests.support.documents import read_yaml
 from tests.support.objects import ARTIFACT, SETTINGS, model_of
+from tests.support.pages import DOCS
 from whisper_operator.api import conditions, names
 from whisper_operator.builders.deployment import build_deployment
 from whisper_operator.metrics import Metrics as OperatorMetrics
@@ -133,11 +134,23 @@ def test_there_is_an_alert_for_each_thing_that_a_person_must_know() -> None:
     assert {f"Whisper{name}" for name in needed} <= set(ALERTS)
 
 
+def test_every_alert_has_its_part_of_the_page_that_its_runbook_leads_to() -> None:
+    page = (DOCS / "alerts.md").read_text()
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == list(ALERTS)
+    severities = {
+        alert["alert"]: alert["labels"]["severity"] for alert in read_yaml((FOLDER / "alerts.yaml").read_text())
+    }
+    assert dict(re.findall(r"^\| \[(\w+)\]\(#\w+\) \| (\w+) \|", page, re.MULTILINE)) == severities
+
+
 def test_alerts_and_dashboards_are_installed_as_they_stand_in_the_files() -> None:
     objects = render(*CASES["every-option"])
     (rule,) = of_kind(objects, "PrometheusRule")
     (group,) = rule["spec"]["groups"]
-    assert group["rules"] == read_yaml((FOLDER / "alerts.yaml").read_text())
+    in_the_file = read_yaml((FOLDER / "alerts.yaml").read_text())
+    for alert in in_the_file:
+        alert["annotations"]["runbook_url"] = f"https://docs.example.com/whisper/alerts/#{alert['alert'].lower()}"
+    assert group["rules"] == in_the_file
     assert rule["metadata"]["labels"]["release"] == "prometheus"
     (dashboards,) = of_kind(objects, "ConfigMap")
     assert {name: json.loads(text) for name, text in dashboards["data"].items()} == {
