@@ -18,7 +18,6 @@ from tests.cluster.runs import termination_unwinds
 from tests.support import browser, registry
 
 HERE = Path(__file__).parent
-PATIENT_SECONDS = 900
 
 # Machines are shared: how long an example takes says nothing.
 settings.register_profile("untimed", deadline=None)
@@ -69,14 +68,6 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that wait for other processes wait longer: all layers run side by side on a few cores."""
-    for item in items:
-        patient = any(item.path.is_relative_to(HERE / layer) for layer in ("integration", "e2e"))
-        if patient and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(PATIENT_SECONDS))
 
 
 def _asked(place: Path, asked: list[Path]) -> bool:

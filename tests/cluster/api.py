@@ -9,7 +9,7 @@ import urllib3
 
 from tests.cluster.errors import ClusterError
 
-_SECONDS = 30
+_SECONDS = 240
 
 
 class Api:

@@ -158,7 +158,7 @@ class Place:
         endpoint = self.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
         files = [str(RECORDINGS / recording) for recording in recordings]
         program = [sys.executable, "-m", "tests.support.riva_transcribe", f"{endpoint}:50051", language, *files]
-        done = subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(program, check=False, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
         return [json.loads(line)["transcript"] for line in done.stdout.splitlines()]
 

@@ -220,7 +220,7 @@ def once_noticed(talks: Callable[[], str]) -> str:
 
     A pod may be Ready a moment before the nodes' proxies know, and kubelet dials a new containerd after a pause.
     """
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         try:
             return talks()

@@ -58,7 +58,7 @@ def test_the_servers_of_a_model_scale_and_answer_probes_and_metrics(place: Place
 
     assert place.transcribe("small", "en-01.flac") == [TEXTS["en-01.flac"]]
     address = place.kubectl("get", "service", "small", "-o", "jsonpath={.spec.clusterIP}")
-    with urllib.request.urlopen(f"http://{address}:8001/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}:8001/metrics", timeout=240) as answer:
         assert "whisper_server" in answer.read().decode()
 
     with metrics_server(place.cluster):

@@ -54,7 +54,6 @@ def nodes_of(place: Place, component: str) -> set[str]:
 COMPONENT = "app.kubernetes.io/component"
 
 
-@pytest.mark.timeout(900)
 def test_with_a_volume_of_one_node_a_pull_goes_where_the_servers_are(place: Place, archives: Archives) -> None:
     place.s3.put("models", "small.tar.zst", archives.whole())
     place.cluster.add_volume(f"{place.namespace}-store", access_mode="ReadWriteOnce")
@@ -72,7 +71,6 @@ def test_with_a_volume_of_one_node_a_pull_goes_where_the_servers_are(place: Plac
     assert nodes_of(place, "pull") == {"node-1"}
 
 
-@pytest.mark.timeout(1500)
 def test_what_a_lost_node_served_and_pulled_is_served_and_pulled_elsewhere(place: Place, archives: Archives) -> None:
     place.s3.put("models", "small.tar.zst", archives.whole())
     place.volume("store")

@@ -50,7 +50,7 @@ class OperatorProcess:
 
     def ask(self, path: str) -> str:
         """What it answers to a GET of `path` on its port for probes and metrics."""
-        with urllib.request.urlopen(self._url(path), timeout=10) as answer:
+        with urllib.request.urlopen(self._url(path), timeout=240) as answer:
             text: str = answer.read().decode()
             return text
 

@@ -37,7 +37,7 @@ def control_plane() -> Iterator[ControlPlane]:
 
 def test_controllers_make_the_objects_of_a_deployment(control_plane: ControlPlane) -> None:
     control_plane.kubectl("create", "deployment", "web", "--image=localhost/web")
-    control_plane.kubectl("wait", "replicaset", "--selector=app=web", "--for=create", "--timeout=90s")
+    control_plane.kubectl("wait", "replicaset", "--selector=app=web", "--for=create", "--timeout=240s")
 
 
 def test_data_survive_a_restart_of_the_api_server(control_plane: ControlPlane) -> None:
@@ -79,7 +79,7 @@ def test_an_interrupted_harness_leaves_nothing_behind(number: signal.Signals) ->
     holder, run = start_holder()
     processes = list(marked(run))
     holder.send_signal(number)
-    holder.wait(90)
+    holder.wait(240)
     assert processes
     assert not any(process.alive() for process in processes)
     assert not run.exists()
@@ -96,7 +96,7 @@ def test_what_a_killed_harness_left_is_cleared_away_by_the_next_start(own_cache:
     holder, run = start_holder()
     processes = list(marked(run))
     holder.kill()
-    holder.wait(90)
+    holder.wait(240)
     assert any(process.alive() for process in processes), "nobody was there to end them"
     runs.sweep_leftovers([run], runs.end_run)
     assert not any(process.alive() for process in processes)

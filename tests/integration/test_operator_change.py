@@ -197,7 +197,7 @@ def test_a_model_that_is_paused_from_the_start_makes_nothing_and_can_go(world: W
     world.until_condition("Ready", "False", "Paused")
     assert not world.jobs()
     assert not world.exists("pvc", "m-models")
-    world.kubectl("delete", "wm", "m", "--timeout=60s")
+    world.kubectl("delete", "wm", "m", "--timeout=240s")
 
 
 BAKED: JSON = {"source": {"baked": {"path": "/model"}}, "server": {"image": "whisper-server-mine:1", **QUICK}}
@@ -222,7 +222,7 @@ def test_a_model_inside_the_servers_image_is_served_without_a_claim_or_a_pull(wo
     world.serve()
     assert not world.select("job")
     assert not world.select("pvc")
-    world.kubectl("delete", "wm", "m", "--timeout=60s")
+    world.kubectl("delete", "wm", "m", "--timeout=240s")
     kinds = ("deployment", "service", "pod")
     world.until("nothing is left of it", lambda: not [one for kind in kinds for one in world.select(kind)])
 

@@ -22,21 +22,21 @@ def left(world: World) -> list[str]:
 def test_a_deleted_model_leaves_nothing(world: World) -> None:
     world.bring_up()
     assert len(left(world)) == 8
-    world.kubectl("delete", "wm", "m", "--timeout=60s")
+    world.kubectl("delete", "wm", "m", "--timeout=240s")
     world.until("nothing is left", lambda: not left(world), COLLECTED_SECONDS)
 
 
 def test_a_model_that_is_deleted_in_mid_pull_leaves_nothing(world: World) -> None:
     world.apply()
     world.until_job()
-    world.kubectl("delete", "wm", "m", "--timeout=60s")
+    world.kubectl("delete", "wm", "m", "--timeout=240s")
     world.until("nothing is left", lambda: not left(world), COLLECTED_SECONDS)
 
 
 def test_a_named_claim_outlives_its_model(world: World) -> None:
     world.make_claim("shared")
     world.bring_up(cache={"claimName": "shared"})
-    world.kubectl("delete", "wm", "m", "--timeout=60s")
+    world.kubectl("delete", "wm", "m", "--timeout=240s")
     world.until("only the claim is left", lambda: left(world) == ["shared"], COLLECTED_SECONDS)
 
 

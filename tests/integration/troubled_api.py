@@ -50,12 +50,12 @@ class TroubledAPI:
         stop = asyncio.Event()
         thread = threading.Thread(target=lambda: loop.run_until_complete(self._run(started, stop)), daemon=True)
         thread.start()
-        assert started.wait(20)
+        assert started.wait(240)
         try:
             yield
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
+            thread.join(240)
             loop.close()
 
     def kubeconfig(self, original: Path, path: Path) -> Path:

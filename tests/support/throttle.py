@@ -27,11 +27,11 @@ def throttled(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="throttle", daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(_listen(host, target, slow), loop).result(timeout=10)
+    server = asyncio.run_coroutine_threadsafe(_listen(host, target, slow), loop).result(timeout=240)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(timeout=240)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()

@@ -64,7 +64,7 @@ def test_two_processes_that_need_a_program_build_it_once(tmp_path: Path) -> None
     for builder in builders:
         builder.start()
     for builder in builders:
-        builder.join(60)
+        builder.join(240)
     assert [builder.exitcode for builder in builders] == [0, 0, 0]
     assert len(list(marks.iterdir())) == 1
 

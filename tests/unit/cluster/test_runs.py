@@ -41,6 +41,6 @@ def test_of_many_that_start_at_once_one_at_a_time_clears_a_leftover_away(leftove
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(240)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert not leftover.exists()

@@ -65,7 +65,7 @@ def test_two_runs_at_once_remove_everything_and_count_it_once(store: Path) -> No
     size = measured_size(store / "artifacts")
     command: list[str | Path] = [COMMAND, "gc", "--store", store, "--keep-none", "--json"]
     runs = [subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    done = [Done(run.wait(), run.communicate(timeout=60)[0], "") for run in runs]
+    done = [Done(run.wait(), run.communicate(timeout=240)[0], "") for run in runs]
     assert [each.exit_code for each in done] == [0, 0, 0]
     assert sum(each.json["freedBytes"] for each in done) == size
     assert not list((store / "artifacts").iterdir())

@@ -235,7 +235,7 @@ def step_with_mount(job: Job, mount: str) -> Reason:
         job.store,
         COMMAND,
     ]
-    done = subprocess.run(command, env=environment(job.env), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment(job.env), capture_output=True, text=True, check=False, timeout=240)
     message = job.message()
     reason = Reason(message.reason)
     assert done.returncode == FAILURES[reason].exit_code, done.stderr
@@ -293,7 +293,7 @@ def test_a_terminated_pull_ends_quietly_and_gives_the_space_back(job: Job, s3: S
         assert process.stdout is not None
         assert process.stdout.readline().startswith("progress step=pull percent="), "it is in the middle"
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == EXIT_SIGTERM
     assert "Traceback" not in errors
     assert not job.log.exists()

@@ -110,7 +110,7 @@ def test_a_disk_that_becomes_full_is_told_and_the_part_removed(tmp_path: Path) -
     own_user = [] if os.getuid() == 0 else ["--map-root-user"]
     script = 'mount -t tmpfs -o size=4m tmpfs "$1" && "$2" pack "$0" -o "$1/model.tar"; code=$?; ls "$1"; exit $code'
     command: list[str | Path] = ["unshare", "--mount", *own_user, "sh", "-c", script, SPEECH_MODEL, tmp_path, COMMAND]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == FAILURES[Reason.OUT_OF_SPACE].exit_code, done.stderr
     assert (f"the volume at {tmp_path}/model.tar is full" in done.stderr, done.stdout) == (True, "")
 

@@ -124,7 +124,7 @@ def test_a_loader_killed_in_the_middle_does_not_hinder_the_next(job: Job) -> Non
 def test_two_pulls_at_once_by_hand_end_in_one_artifact(store: Path) -> None:
     command: list[str | Path] = [COMMAND, "pull", SPEECH_MODEL, "--store", store, "--json"]
     processes = [subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) for _ in range(2)]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert len({json.loads(output)["digest"] for output in outputs}) == 1
     assert len(list((store / "artifacts").iterdir())) == 1

@@ -61,7 +61,7 @@ def test_a_change_of_the_server_replaces_it_on_the_same_ports_while_it_serves(up
     with grpc.insecure_channel(f"127.0.0.1:{up.ports[0]}") as channel:
         while '"english"' not in (models := up.get("/v1/models")):
             assert '"small"' in models
-        grpc.channel_ready_future(channel).result(60)
+        grpc.channel_ready_future(channel).result(240)
     up.wait_for("ServersReady", 2)
     assert up.log.count("Pulling:") == 1
 

@@ -12,7 +12,7 @@ from whisper_operator.queue import WorkQueue
 
 
 async def soon(queue: WorkQueue[str]) -> str:
-    return await asyncio.wait_for(queue.get(), timeout=5)
+    return await asyncio.wait_for(queue.get(), timeout=240)
 
 
 async def nothing(queue: WorkQueue[str]) -> bool:

@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said_in_one_sentence(flags: dict[str, str], said: str)
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
+        [COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=240
     )
 
 

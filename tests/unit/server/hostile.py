@@ -52,7 +52,7 @@ Attack = Callable[[Target, random.Random], Awaitable[str]]
 async def code_of(call: Any) -> str:
     """Return the name of a call's status code, its answers read."""
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             code, details = await call.code(), await call.details()
     except asyncio.CancelledError:
         return "CANCELLED"

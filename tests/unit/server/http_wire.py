@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from tests.unit.server.conftest import RECORDING
 from tests.unit.server.http_server import TRANSCRIPTIONS, HttpServed
 
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 240
 _BOUNDARY = "frontier"
 FORM_TYPE = f"multipart/form-data; boundary={_BOUNDARY}"
 #: A whole form with a recording.

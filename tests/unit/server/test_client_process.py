@@ -156,6 +156,6 @@ def test_an_interrupted_upload_ends_at_once_and_is_let_go(server: ServerProcess)
         process.stdin.flush()
         server.wait_until_at_work_on(1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(240) == 130
     assert process.returncode == 130
     server.wait_until_at_work_on(0)

@@ -86,7 +86,7 @@ def mp4_with_an_endless_index() -> bytes:
 def test_a_small_hostile_file_takes_little_memory(make: Callable[[], bytes]) -> None:
     data = make()
     assert len(data) < 2_000_000
-    done = subprocess.run([sys.executable, "-c", PROGRAM], input=data, capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], input=data, capture_output=True, check=True, timeout=240)
     assert int(done.stdout) < ENOUGH_MIB
 
 
@@ -99,7 +99,7 @@ def test_a_long_stream_takes_no_more_memory_than_a_short_one(
     part: bytes, encoding: str, times: int, seconds: int
 ) -> None:
     command = [sys.executable, "-c", STREAM, encoding, str(times)]
-    done = subprocess.run(command, input=part, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, input=part, capture_output=True, check=True, timeout=240)
     heard, peak_mib = map(int, done.stdout.split())
     assert heard == seconds
     assert peak_mib < STREAM_MIB

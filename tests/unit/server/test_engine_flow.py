@@ -62,7 +62,7 @@ async def test_a_result_does_not_wait_for_the_next_item() -> None:
         return number
 
     flow = in_order(items(), work, 3)
-    assert await asyncio.wait_for(anext(flow), 20) == (1, 1)
+    assert await asyncio.wait_for(anext(flow), 240) == (1, 1)
     await flow.aclose()
 
 

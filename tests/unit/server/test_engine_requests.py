@@ -138,7 +138,7 @@ async def test_segments_come_as_they_are_heard(engine: WhisperEngine) -> None:
 
     async def sent() -> AsyncIterator[Samples]:
         yield half_minutes("en-02.flac")
-        await asyncio.wait_for(told.wait(), 30)
+        await asyncio.wait_for(told.wait(), 240)
         yield half_minutes("en-04.flac")
 
     instructions = Instructions(language="en", vad=None, decoding=GREEDY)

@@ -98,11 +98,11 @@ async def test_probes_answer_while_the_loop_of_calls_is_busy(probes: Probes) -> 
     base = str(probes.session._base_url)
 
     def ask() -> int:
-        with urllib.request.urlopen(f"{base}/health/live", timeout=30) as answer:
+        with urllib.request.urlopen(f"{base}/health/live", timeout=240) as answer:
             return int(answer.status)
 
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(ask).result(30) == 200, "nothing was awaited meanwhile"
+        assert pool.submit(ask).result(240) == 200, "nothing was awaited meanwhile"
 
 
 async def test_a_loop_that_is_stuck_is_not_alive(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ async def test_stopping_lets_a_call_in_flight_finish_and_takes_no_new_one(served
     stopping = asyncio.create_task(served.server.stop(30))
     await asyncio.sleep(0.1)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await served.stub.Recognize(recognize_request(), timeout=5)
+        await served.stub.Recognize(recognize_request(), timeout=240)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert not stopping.done()
     served.engine.gate.set()
@@ -88,7 +88,7 @@ async def test_a_watch_of_its_health_hears_of_the_end_and_does_not_hold_it_up(se
     assert (await watch.read()).status == SERVING
     await served.server.announce_end()
     assert (await watch.read()).status == NOT_SERVING
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(240):
         await served.server.stop(3600)
     assert await watch.read() is grpc.aio.EOF
 
@@ -109,7 +109,7 @@ async def test_old_connections_are_asked_to_reconnect_and_their_calls_finish(ser
     await served.channel.channel_ready()
     served.engine.gate.clear()
     in_flight = asyncio.create_task(served.recognize())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         state = served.channel.get_state()
         while state is grpc.ChannelConnectivity.READY:
             await served.channel.wait_for_state_change(state)

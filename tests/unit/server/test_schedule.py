@@ -42,7 +42,7 @@ class Doubler:
     def run(self, payloads: Sequence[int]) -> list[int]:
         self.batches.append(list(payloads))
         self.began.release()
-        assert self.gate.wait(20)
+        assert self.gate.wait(240)
         if self.broken:
             raise BrokenRunnerError("an illegal memory access was encountered")
         if len(payloads) > self.room:
@@ -91,7 +91,7 @@ async def occupied(scheduler: Scheduler[int, int], runner: Doubler) -> "asyncio.
     """Let the only worker run a row until the test opens the gate."""
     runner.gate.clear()
     running = asyncio.create_task(scheduler.submit("first", "k", 1))
-    assert await asyncio.to_thread(runner.began.acquire, timeout=20)
+    assert await asyncio.to_thread(runner.began.acquire, timeout=240)
     return running
 
 
@@ -230,7 +230,7 @@ async def test_a_broken_device_fails_everything_and_says_so() -> None:
         runner.gate.set()
         results = await asyncio.gather(running, *waiting, return_exceptions=True)
         assert [type(result) for result in results] == [BrokenRunnerError] * 3
-        await asyncio.wait_for(scheduler.broken.wait(), 20)
+        await asyncio.wait_for(scheduler.broken.wait(), 240)
         with pytest.raises(BrokenRunnerError, match="illegal memory access"):
             await scheduler.submit("later", "k", 4)
     assert runner.batches == [[1]]

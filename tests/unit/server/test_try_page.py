@@ -30,7 +30,7 @@ __all__ = ["published_artifact"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 # Machines are shared: what is expected has as long as what is pressed.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=240_000)
 
 SPOKEN = "en-02.flac"
 #: Nobody but this machine is called so, and yet browsers do not trust it as they trust localhost.
