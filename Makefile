@@ -11,10 +11,11 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS_unit := -n 3 --dist loadfile
 # Each has a control plane and an operator, and mostly waits for them.
 WORKERS_integration := -n 4 --dist loadfile
-# One for each group of tests that has a cluster to itself, but that the shortest are one after the other (tests/e2e/conftest.py).
-WORKERS_e2e := -n 5
+# As many as take as long together as the longest group of tests that has a cluster to itself (tests/e2e/conftest.py).
+WORKERS_e2e := -n 4
+PRIORITY_unit := nice -n 5
 TYPES_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/whisper-operator/types
-BESIDE := e2e-beside integration-beside unit-beside
+BESIDE := integration-beside unit-beside e2e-beside
 
 ##@ Start here
 .PHONY: help demo test
@@ -79,15 +80,22 @@ e2e: setup ## The whole way on a real kubelet (root)
 unit integration e2e:
 	@$(BIN)/python -m pytest tests/$@ $(WORKERS_$@)
 
-# The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile.
-layers: setup ## All three layers side by side (root)
+# The tests on clusters, and with an API server, mostly wait; those of pure code compute meanwhile, and give way.
+layers: setup ## All three layers, those of pure code beside the others (root)
 	@$(MAKE) --no-print-directory -j 3 $(BESIDE)
 
 # sed lets go of whole lines only, so that they do not write into each other's; Ctrl-C is for the tests, to clean up.
 BY_LINE := (trap "" INT; sed -u "")
 .PHONY: $(BESIDE)
 $(BESIDE): %-beside: setup
-	@$(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
+	@$(PRIORITY_$*) $(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
+
+# One after the other: an idle API server costs too, and ten of them at a time half a processor.
+e2e-beside: integration-beside images-beside
+
+.PHONY: images-beside
+images-beside: setup
+	@$(BIN)/python -m tests.cluster.images >/dev/null
 
 # Outside make test: it takes as long as one likes, and tells more the longer it takes.
 .PHONY: soak

@@ -20,7 +20,6 @@ GROUPS = {
     "test_demo.py": "demo",
     "test_nodes.py": "nodes",
     "test_changes.py": "changes",
-    "test_bad_input.py": "bad-input",
 }
 SHARED = "shared"
 
