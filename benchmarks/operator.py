@@ -104,7 +104,7 @@ def main() -> None:
     settings = Settings(controller_manager_flags=_FAST, service_range=_SERVICES)
     with tempfile.TemporaryDirectory(prefix="whisper-operator-") as name, ControlPlane.start(settings) as control_plane:
         folder, api, seen = Path(name), API(control_plane.kubeconfig), Seen()
-        operator = OperatorProcess(_prepare(control_plane, api), folder / "operator.log")
+        operator = OperatorProcess(_prepare(control_plane, api), folder / "operator.log", by_script=True)
         try:
             with played_nodes(control_plane, api, folder), _watched(api, seen):
                 rows = list(_measure(operator, api, seen, arguments))

@@ -84,8 +84,8 @@ FAILURES: dict[Reason, Failure] = {
             65,
             _PULL,
             "The source refused the credentials, or wants some and got none.",
-            "Check the Secret's keys and what they may read, of a path its owner and mode; a gated repository must also be "
-            "accepted on its page.",
+            "Check the Secret's keys and what they may read, of a path its owner and mode; a gated repository must also "
+            "be accepted on its page.",
         ),
         Failure(
             Reason.SECRET_NOT_FOUND,
@@ -158,8 +158,8 @@ FAILURES: dict[Reason, Failure] = {
             75,
             ("serve",),
             "The published artifact is not, or no longer, on the volume.",
-            "Nothing: it is pulled again (by hand: whisper-model pull). If it vanishes repeatedly, find out what else writes "
-            "to the volume.",
+            "Nothing: it is pulled again (by hand: whisper-model pull). If it vanishes repeatedly, find out what else "
+            "writes to the volume.",
         ),
         Failure(
             Reason.SOURCE_QUOTA_EXCEEDED,

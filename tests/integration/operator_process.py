@@ -4,6 +4,7 @@ import faulthandler
 import json
 import os
 import signal
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.
 PATIENCE_SECONDS = 240
 
 _IMPORTED_ONCE = ("tests.integration.operator_process", "whisper_operator.app")
+_SCRIPT = Path(sys.executable).with_name("whisper-operator")
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -33,11 +35,17 @@ def _main(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
-class OperatorProcess:
-    """`whisper-operator run`, started and ended as a test needs it."""
+def _script(arguments: Sequence[str]) -> int:
+    """Become the console script, which imports all that it needs, as in a pod."""
+    os.execv(_SCRIPT, [_SCRIPT, *arguments])
 
-    def __init__(self, kubeconfig: Path, log: Path, *arguments: str) -> None:
+
+class OperatorProcess:
+    """`whisper-operator run`, started and ended as a test needs it; by its console script where that is measured."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *arguments: str, by_script: bool = False) -> None:
         self._kubeconfig = kubeconfig
+        self._main, self._imported_once = (_script, ()) if by_script else (_main, _IMPORTED_ONCE)
         self._log = log
         self._read = 0
         self._told = 0
@@ -86,12 +94,12 @@ class OperatorProcess:
             "WHISPER_OPERATOR_PROBE_PORT": str(self._probe_port),
         }
         self._process = start_forked(
-            _main,
+            self._main,
             ["run", *self._arguments],
             environment,
             output=self._log,
             errors=self._log,
-            imported_once=_IMPORTED_ONCE,
+            imported_once=self._imported_once,
         )
 
     @contextmanager

@@ -361,7 +361,7 @@ def test_the_services_tell_what_is_spoken_at_their_ports(server: dict[str, Any],
 
 
 @pytest.mark.parametrize(("kind", "has_probe"), [("ClusterIP", True), ("NodePort", False), ("LoadBalancer", False)])
-def test_metrics_are_not_shown_outside_the_cluster(kind: str, has_probe: bool) -> None:
+def test_metrics_are_not_shown_outside_the_cluster(kind: str, *, has_probe: bool) -> None:
     service = build_service(model_of({"source": SOURCE, "server": {"service": {"type": kind}}}))
     assert ("probe" in [port["name"] for port in service["spec"]["ports"]]) is has_probe
 
