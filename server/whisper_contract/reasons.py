@@ -84,8 +84,8 @@ FAILURES: dict[Reason, Failure] = {
             65,
             _PULL,
             "The source refused the credentials, or wants some and got none.",
-            "Check the Secret's keys and what they may read, of a path its owner and mode; a gated repository must also "
-            "be accepted on its page.",
+            "Check the Secret's keys and what they may read, of a path its owner and mode; a gated repository must "
+            "also be accepted on its page.",
         ),
         Failure(
             Reason.SECRET_NOT_FOUND,
