@@ -48,13 +48,18 @@ _REFUSED_FOR_ALL = {
     "is it a whisper-server, and not older than this client?",
 }
 _RETRY = {
-    grpc.StatusCode.UNAVAILABLE: "{address} cannot be reached ({details}): is a whisper-server running there, "
-    "and does it want TLS (--tls) or not?",
     grpc.StatusCode.DEADLINE_EXCEEDED: "it took too long ({details}): raise --timeout, or try again when there is less "
     "to do",
     grpc.StatusCode.CANCELLED: "the call was ended ({details}): try again",
 }
-_HTTP = "{address} speaks HTTP, not gRPC: is another port of this server meant (50051, unless it was told otherwise)?"
+#: What gRPC says of a connection that cannot be had, and what helps.
+_UNREACHABLE = {
+    "http1.x server": "it speaks HTTP, not gRPC: is another port of this server meant (gRPC's is 50051)?",
+    "CERTIFICATE_VERIFY_FAILED": "nobody who is trusted here vouches for its certificate: name its authority with --ca",
+    "Hostname Verification": "its certificate is for another name: call it by that, or name it with --server-name",
+    "security handshaker": "--ca, --cert or --key is no PEM file of what it should be",
+}
+_THERE = "is a whisper-server running there, and does it want TLS (--tls) or not?"
 _OTHERWISE = "the server failed ({code}: {details}): its log has more under request id {request_id}"
 
 
@@ -69,10 +74,10 @@ def as_client_error(error: grpc.RpcError, address: str, request_id: str) -> Clie
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         busy = retry_hint(error) is not None
         return ClientError(details, ExitCode.RETRY if busy else ExitCode.REFUSED, lasting=busy)
-    if "http1.x server" in details:
-        return ClientError(_HTTP.format(**words), ExitCode.RETRY, lasting=True)
-    lasting = code is grpc.StatusCode.UNAVAILABLE
-    return ClientError(_RETRY.get(code, _OTHERWISE).format(**words), ExitCode.RETRY, lasting=lasting)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        advice = next((advice for said, advice in _UNREACHABLE.items() if said in details), _THERE)
+        return ClientError(f"{address} cannot be reached ({details}): {advice}", ExitCode.RETRY, lasting=True)
+    return ClientError(_RETRY.get(code, _OTHERWISE).format(**words), ExitCode.RETRY)
 
 
 def retry_hint(error: grpc.RpcError) -> float | None:

@@ -131,7 +131,8 @@ async def test_a_server_that_is_not_there_is_one_sentence(
 async def test_the_http_port_is_told_from_grpcs(recording: str, capsys: Capture) -> None:
     async with serving_probes(probe_application(Lifecycle(), Metrics()), "127.0.0.1", 0) as port:
         assert await client(port, "transcribe", recording, "--retries", "0") == ExitCode.RETRY
-    assert f"127.0.0.1:{port} speaks HTTP, not gRPC: is another port" in capsys.readouterr().err
+    assert f"127.0.0.1:{port} cannot be reached" in (told := capsys.readouterr().err)
+    assert "it speaks HTTP, not gRPC: is another port of this server meant" in told
 
 
 async def test_a_server_that_starts_late_is_waited_for(unused_tcp_port: int, recording: str, capsys: Capture) -> None:
@@ -197,6 +198,14 @@ async def test_tls_is_spoken_with_a_companys_own_authority_and_a_clients_certifi
     assert capsys.readouterr().out.startswith("Hello there.")
     assert await client(served, "transcribe", recording, "--ca", str(company.certificate), "--retries", "0") == 1
     assert await client(served, "transcribe", recording, "--retries", "0") == ExitCode.RETRY
+    capsys.readouterr()
+    for wrong, advice in (
+        (("--tls",), "name its authority with --ca"),
+        ((*own, "--server-name", "other.example"), "its certificate is for another name"),
+        (("--ca", recording), "--ca, --cert or --key is no PEM file"),
+    ):
+        assert await client(served, "transcribe", recording, *wrong, "--retries", "0") == ExitCode.RETRY
+        assert advice in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
