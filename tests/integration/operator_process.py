@@ -16,7 +16,7 @@ from kubernetes.config import kube_config
 
 from tests.cluster.ports import free_port
 from tests.cluster.processes import answers, wait_until
-from tests.support.forked import start_forked
+from tests.support.forked import Main, start_forked
 from whisper_operator.cli import main
 
 LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
@@ -37,7 +37,7 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _script(arguments: Sequence[str]) -> int:
     """Become the console script, which imports all that it needs, as in a pod."""
-    os.execv(_SCRIPT, [_SCRIPT, *arguments])
+    os.execv(_SCRIPT, [str(_SCRIPT), *arguments])
 
 
 class OperatorProcess:
@@ -45,7 +45,8 @@ class OperatorProcess:
 
     def __init__(self, kubeconfig: Path, log: Path, *arguments: str, by_script: bool = False) -> None:
         self._kubeconfig = kubeconfig
-        self._main, self._imported_once = (_script, ()) if by_script else (_main, _IMPORTED_ONCE)
+        self._main: Main = _script if by_script else _main
+        self._imported_once: tuple[str, ...] = () if by_script else _IMPORTED_ONCE
         self._log = log
         self._read = 0
         self._told = 0
