@@ -28,6 +28,7 @@ from whisper_operator.kube.errors import KubeError
 from whisper_operator.kube.kinds import Kind
 from whisper_operator.kube.mirror import Mirror
 from whisper_operator.kube.store import Store, owner_of
+from whisper_operator.kube.territory import allowed
 from whisper_operator.metrics import Metrics
 from whisper_operator.probes import Probes
 from whisper_operator.queue import WorkQueue
@@ -50,6 +51,8 @@ _LAST_VISITS_SECONDS = 10.0
 #: After a watch has begun anew, what it did not tell of is listed in so many seconds.
 _RELIST_SECONDS = 5.0
 _AGAIN_SECONDS = 2.0
+#: How often it is asked whether namespaces that are to be served have come or gone.
+_TERRITORY_SECONDS = 15.0
 _ASKED_SECONDS = 3.0
 _EXIT_LOST = 1
 
@@ -86,14 +89,15 @@ def run(settings: Settings) -> None:
         if stop.is_set():
             return
         metrics.leader.set(1)
-        operator = Operator(settings, client, store, metrics, stop)
+        served = allowed(client, settings.namespaces)
+        operator = Operator(settings, client, store, metrics, stop, served)
         probes.alive, probes.ready = operator.trouble, operator.unready
         kopf.run(
             registry=operator.registry,
             settings=operator.kopf_settings,
             standalone=True,
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
+            clusterwide=not served,
+            namespaces=served,
             stop_flag=stop,
         )
         if election is not None and operator.at_rest:
@@ -143,9 +147,17 @@ class Operator:
     """What runs inside kopf: the queue, its workers, and the handlers that feed it."""
 
     def __init__(
-        self, settings: Settings, client: KubeClient, store: Store, metrics: Metrics, stop: threading.Event
+        self,
+        settings: Settings,
+        client: KubeClient,
+        store: Store,
+        metrics: Metrics,
+        stop: threading.Event,
+        served: tuple[str, ...],
     ) -> None:
         self._settings = settings
+        self._client = client
+        self._served = served
         self.registry = kopf.OperatorRegistry()
         self.kopf_settings = kopf_settings()
         self._metrics = metrics
@@ -176,7 +188,9 @@ class Operator:
             raise kopf.TemporaryError("nothing can be done before all is listed", delay=_AGAIN_SECONDS)
         self.begin(WorkQueue())
         work = [self._work(self.queue) for _ in range(WORKERS)]
-        self._workers = [asyncio.create_task(one) for one in (*work, self._keep_right())]
+        self._workers = [asyncio.create_task(one) for one in (*work, self._keep_right(), self._keep_territory())]
+        if left_out := sorted(set(self._settings.namespaces) - set(self._served)):
+            _log.error("not served, since they are gone or this operator has no rights there: %s", ", ".join(left_out))
         _log.info("the operator runs")
 
     def begin(self, queue: WorkQueue[ModelKey]) -> None:
@@ -232,10 +246,21 @@ class Operator:
             if not await self._relist():
                 self._listed.set()
 
+    async def _keep_territory(self) -> None:
+        """End when another set of namespaces can be served, to start with that: kopf's watches cannot be changed."""
+        while allowed_now := await asyncio.to_thread(allowed, self._client, self._settings.namespaces):
+            if allowed_now != self._served:
+                _log.warning(
+                    "this operator may now serve %s: it ends, to start anew with these", ", ".join(allowed_now)
+                )
+                self._stop_flag.set()
+                return
+            await asyncio.sleep(_TERRITORY_SECONDS)
+
     async def _relist(self) -> bool:
         """List everything, have those visited of whom something was not known, and tell whether that went well."""
         try:
-            changed = await asyncio.to_thread(self._mirror.relist, self._settings.namespaces)
+            changed = await asyncio.to_thread(self._mirror.relist, self._served)
         except KubeError as error:
             _log.warning("listing everything again in a few seconds: %s", error)
             return False

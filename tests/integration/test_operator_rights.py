@@ -114,6 +114,29 @@ def test_with_roles_in_two_namespaces_it_works_there_and_needs_nothing_elsewhere
         operator.stop()
 
 
+def test_a_namespace_that_it_has_no_rights_in_keeps_no_other_from_being_served(
+    lone_world: World, other_world: World, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """As when a team deletes its namespace, and the Role with it, and as when both come back."""
+    operator = namespaced_operator([lone_world, other_world], control_plane, tmp_path / "log")
+    (binding,) = control_plane.kubectl.get("rolebindings", f"--namespace={other_world.namespace}")["items"]
+    other_world.kubectl("delete", "rolebinding", binding["metadata"]["name"])
+    operator.start()
+    try:
+        assert f"not served, since they are gone or this operator has no rights there: {other_world.namespace}" in (
+            operator.new_log()
+        )
+        lone_world.bring_up()
+        binding["metadata"] = {key: binding["metadata"][key] for key in ("name", "namespace", "labels")}
+        control_plane.kubectl.apply(binding)
+        other_world.until("it ends", lambda: operator.ended() == 0)
+        assert f"may now serve {lone_world.namespace}, {other_world.namespace}" in operator.new_log()
+        operator.start()  # as kubelet does
+        other_world.bring_up()
+    finally:
+        operator.stop()
+
+
 @pytest.fixture
 def other_world(control_plane: ControlPlane) -> Iterator[World]:
     with world_in(control_plane) as world:

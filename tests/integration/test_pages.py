@@ -9,7 +9,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.integration.world import World
 from tests.support.chart import helm
 from tests.support.documents import read_yamls
-from tests.support.pages import commands, sections
+from tests.support.pages import DOCS, commands, sections
+from tests.support.whispermodels import minimal, model
 
 ROOT = Path(__file__).parents[2]
 QUICK_START = sections("quick-start.md")
@@ -70,6 +71,38 @@ def test_the_operator_is_installed_upgraded_rolled_back_and_uninstalled(
     control_plane.kubectl(*lease)  # the operator, which no kubelet starts here, would make one
     assert "uninstalled" in helm(*uninstall, where)
     control_plane.kubectl("delete", "namespace", "whisper-operator", "--wait=false")
+
+
+def test_a_model_that_waits_for_an_operator_that_is_gone_can_be_let_go(world: World) -> None:
+    patch = commands(INSTALLING["Uninstall it"], "kubectl")[-1]
+    body = model(minimal(), "waits")
+    body["metadata"]["finalizers"] = ["example.com/nobody"]
+    world.kubectl("create", "--filename=-", stdin=json.dumps(body))
+    world.kubectl("delete", "wm", "waits", "--wait=false")
+    world.kubectl(*(word.replace("NAME", "waits") for word in patch))
+    world.until("it is gone", lambda: not world.exists("whispermodel", "waits"))
+
+
+def test_the_commands_about_alerts_work(world: World) -> None:
+    world.bring_up("my-whisper")
+    text = (DOCS / "alerts.md").read_text()
+    for name, value in {"NAMESPACE": world.namespace, "NAME": "my-whisper", "$(date +%s)": "1700000000"}.items():
+        text = text.replace(name, value)
+    tried = [call for call in commands(text, "kubectl") if "logs" not in call]  # for those there is no kubelet here
+    assert {call[0] for call in tried} == {"-n", "get"}
+    for call in tried:
+        world.kubectl(*call)
+
+
+def test_the_commands_about_security_work(world: World) -> None:
+    text = (DOCS / "security.md").read_text()
+    label, may = commands(
+        text.replace("namespace whisper-operator pod-", f"namespace {world.namespace} pod-"), "kubectl"
+    )
+    assert "labeled" in world.kubectl(*label, DRY_RUN)
+    world.kubectl(*may)
+    (template,) = commands(text, "helm")
+    assert read_yamls(helm(*template))[0]["kind"] == "ClusterRole"
 
 
 def upgrade(control_plane: ControlPlane, values: Path) -> None:

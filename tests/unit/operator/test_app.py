@@ -33,7 +33,7 @@ def operator() -> Operator:
     """One that talks to nobody: these tests make no call."""
     nobody: Any = kubernetes.client.Configuration
     client = KubeClient(kubernetes.client.ApiClient(nobody()))
-    return Operator(SETTINGS, client, Store(), Metrics(), threading.Event())
+    return Operator(SETTINGS, client, Store(), Metrics(), threading.Event(), ())
 
 
 async def test_liveness_fails_when_the_queue_has_stopped() -> None:
