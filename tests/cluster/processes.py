@@ -143,7 +143,7 @@ def wait_until(what: str, ready: Callable[[], bool], *, seconds: float, watching
 def answers(url: str, *, tls: SSLContext | None = None) -> bool:
     """Whether a GET of `url` is answered with success."""
     try:
-        with urllib.request.urlopen(url, timeout=2, context=tls) as answer:
+        with urllib.request.urlopen(url, timeout=10, context=tls) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
@@ -177,7 +177,7 @@ def end_all(run: Path) -> None:
         ending.update(found)
         return not any(process.alive() for process in ending)
 
-    if not _within(20, none_left):
+    if not _within(240, none_left):
         left = ", ".join(str(process.pid) for process in ending if process.alive())
         raise ClusterError(f"these processes of {run} do not end: {left}")
 

@@ -1,6 +1,5 @@
 """A real metrics-server beside a cluster: from it autoscalers know how much CPU pods use."""
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,7 @@ from tests.cluster.processes import wait_until
 
 # As often as it may be.
 RESOLUTION_SECONDS = 10
-_READY_SECONDS = 120
-_STOP_SECONDS = 10
+_READY_SECONDS = 240
 _API = "/apis/metrics.k8s.io/v1beta1"
 _NAME, _NAMESPACE = "metrics-server", "kube-system"
 
@@ -28,21 +26,16 @@ def metrics_server(cluster: Cluster) -> Iterator[None]:
     Raises:
         ClusterError: It does not tell of pods in time; with what it said.
     """
+    assert cluster.control_plane is not None, "another process's cluster ends when that wants it"
     host, port = cluster.host_address, free_port(cluster.host_address)
     with tempfile.TemporaryDirectory(prefix="whisper-metrics-") as folder:
-        log = Path(folder, "log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(_command(cluster, host, port, folder), stdout=output, stderr=output)
+        daemon = cluster.control_plane.start_beside(_NAME, _command(cluster, host, port, folder))
         try:
             cluster.kubectl.apply(*_objects(host, port))
-            try:
-                wait_until("pods' metrics are told", lambda: _tells(cluster, process), seconds=_READY_SECONDS)
-            except ClusterError as error:
-                raise ClusterError(f"{error}\n{log.read_text()[-4000:]}") from error
+            wait_until("pods' metrics are told", lambda: _tells(cluster), seconds=_READY_SECONDS, watching=[daemon])
             yield
         finally:
-            process.terminate()
-            process.wait(_STOP_SECONDS)
+            daemon.stop()
             cluster.kubectl("delete", "apiservice", "v1beta1.metrics.k8s.io", "--ignore-not-found")
 
 
@@ -92,9 +85,7 @@ def _objects(host: str, port: int) -> list[dict[str, Any]]:
     ]
 
 
-def _tells(cluster: Cluster, process: subprocess.Popen[bytes]) -> bool:
-    if process.poll() is not None:
-        raise ClusterError("metrics-server ended")
+def _tells(cluster: Cluster) -> bool:
     try:
         pods = cluster.api.get(f"{_API}/pods")
     except ClusterError:
