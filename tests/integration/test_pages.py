@@ -176,13 +176,14 @@ def test_the_readme_says_how_to_apply_a_model_and_wait_for_it(world: World) -> N
 def test_the_commands_about_reasons_tell_the_story_in_its_order(world: World) -> None:
     world.bring_up("my-whisper")
     calls = commands((ROOT / "docs" / "reference" / "reasons.md").read_text(), "kubectl")
-    get, describe, events = ([word.replace("NAME", "my-whisper") for word in call] for call in calls)
+    get, describe, events, retry = ([word.replace("NAME", "my-whisper") for word in call] for call in calls)
     assert world.kubectl(*get).rstrip().endswith("1 of 1 servers are ready.")
     story = ["Pulling", "Published", "RollingOut", "ServersReady"]
     for told in (world.kubectl(*describe), world.kubectl(*events), world.kubectl("get", "events")):
         _, _, tail = told.rpartition("Events:")
         assert [word for word in tail.split() if word in story] == story
     assert "condition met" in world.kubectl("wait", "--for=condition=Ready", "wm/my-whisper")
+    assert "annotated" in world.kubectl(*retry)
 
 
 def test_the_commands_about_scaling_work(world: World) -> None:
