@@ -40,8 +40,10 @@ PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCo
 
 def microphone() -> Callable[[], bytes]:
     """Return what reads the next samples of the default microphone."""
-    import sounddevice  # Here, so that --wav needs no sound system.
-
+    try:
+        import sounddevice  # Here, so that --wav needs no sound system.
+    except (ImportError, OSError) as error:
+        sys.exit(f"{error}: pip install sounddevice; on Debian and Ubuntu also apt install libportaudio2")
     try:
         stream = sounddevice.RawInputStream(samplerate=RATE, channels=1, dtype="int16")
         stream.start()
@@ -53,7 +55,10 @@ def microphone() -> Callable[[], bytes]:
 
 def recording(path: Path) -> Callable[[], bytes]:
     """Return what reads the next samples of a WAV file as fast as they were spoken; nothing at its end."""
-    file = wave.open(str(path))
+    try:
+        file = wave.open(str(path))
+    except (wave.Error, EOFError) as error:
+        raise wave.Error(f"{path} is no WAV file: {error}") from error
     if (file.getframerate(), file.getsampwidth(), file.getnchannels()) != (RATE, 2, 1):
         raise wave.Error(f"{path} has to be mono, of 16 bits and {RATE} Hz")
 

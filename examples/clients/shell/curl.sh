@@ -14,6 +14,7 @@ if (($# < 2)); then
 fi
 server=$1 recording=$2
 shift 2
+test -r "$recording" || { echo "$recording cannot be read" >&2; exit 1; }
 
 # Tried again while the server is away, and when it says that it is busy, for as long as it says. The fields stand before
 # the file: the server then works on a large one while it comes.
@@ -26,6 +27,7 @@ curl --silent --show-error --fail-with-body --max-time "${TIMEOUT:-600}" \
 # curl exits with 22 for an answer that says no, and that is printed above.
 case $status in
   7) echo "Is a server running there, and has it loaded its model? Does it want https?" >&2 ;;
+  18 | 52 | 56) echo "The server went away meanwhile: run it again." >&2 ;;
   28) echo "Raise TIMEOUT, or try again when the server has less to do." >&2 ;;
 esac
 exit "$status"

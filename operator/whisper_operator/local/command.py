@@ -21,7 +21,7 @@ wrong is told of, and what ran before runs on. Ctrl-C lets calls finish; a secon
 """
 _DETAILS = """\
 a first try:
-  whisper-operator up examples/whispermodel-cpu.yaml --secrets ./secrets
+  whisper-operator up examples/whispermodel-cpu.yaml
   whisper-client transcribe talk.mp3 --server 127.0.0.1:50051
 
 where things come from:

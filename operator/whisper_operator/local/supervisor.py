@@ -56,6 +56,8 @@ class Supervisor:
                 self._teller.tell(f"{wanted.problem.reason}: {wanted.problem.message}", wanted.name)
                 exit_code = exit_code or 1
             if wanted.pull is None:
+                if wanted.problem is None:
+                    self._teller.tell("nothing is pulled: the file pauses it, or names what is there", wanted.name)
                 continue
             try:
                 artifact = await self._machine.loader.pull(wanted.name, wanted.pull)

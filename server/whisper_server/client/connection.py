@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import grpc
 
 from whisper_server.api.transcription_pb2_grpc import TranscriptionStub
-from whisper_server.client.errors import ClientError, ExitCode, as_client_error, retry_hint
+from whisper_server.client.errors import ClientError, ExitCode, as_client_error, broken_off, retry_hint
 
 _T = TypeVar("_T")
 
@@ -96,6 +96,8 @@ class Connection:
             try:
                 return work(Call(self._stub, {"metadata": self._metadata(request_id), "timeout": self.target.timeout}))
             except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNAVAILABLE and not may_repeat():
+                    raise broken_off(error, self.target.address) from error
                 failure = as_client_error(error, self.target.address, request_id)
                 pause = pause_before_retry(error, tried)
                 if pause is None or tried == self.target.retries or not may_repeat():

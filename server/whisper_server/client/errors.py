@@ -80,6 +80,12 @@ def as_client_error(error: grpc.RpcError, address: str, request_id: str) -> Clie
     return ClientError(_RETRY.get(code, _OTHERWISE).format(**words), ExitCode.RETRY)
 
 
+def broken_off(error: grpc.RpcError, address: str) -> ClientError:
+    """Return what it means that the server went away when something had come of the call already."""
+    advice = "what has been written of it is not all: run it again"
+    return ClientError(f"the connection to {address} broke off ({error.details()}): {advice}", ExitCode.RETRY)
+
+
 def retry_hint(error: grpc.RpcError) -> float | None:
     """Return the seconds after which the server says that trying again is worthwhile; None when it does not say so.
 

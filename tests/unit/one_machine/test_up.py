@@ -130,6 +130,10 @@ def test_once_pulls_prints_and_tells_the_loaders_exit_code(tmp_path: Path) -> No
     missing = once()
     assert missing.returncode == 64
     assert "small: SourceNotFound: " in missing.stderr
+    write_model(tmp_path / "model.yaml", paused=True)
+    paused = once()
+    assert (paused.returncode, paused.stdout) == (0, "")
+    assert "small: nothing is pulled: the file pauses it" in paused.stderr
     s3 = {"bucket": "models", "key": "small.tar", "secretRef": {"name": "keys"}}
     write_model(tmp_path / "model.yaml", source={"s3": s3})
     without = once()

@@ -17,7 +17,7 @@ from tests.unit.server.conftest import MODEL, RECORDING, Serve, Served, loopback
 from tests.unit.server.waiting import until
 from whisper_server.api import transcription_pb2 as pb
 from whisper_server.client.cli import main
-from whisper_server.client.connection import pause_before_retry
+from whisper_server.client.connection import Connection, Target, pause_before_retry
 from whisper_server.client.documents import document_file
 from whisper_server.client.errors import ClientError, ExitCode, as_client_error, retry_hint
 from whisper_server.client.screen import Screen, fitting_tail
@@ -126,6 +126,17 @@ async def test_a_server_that_is_not_there_is_one_sentence(
     for command in (("transcribe", recording), ("detect", recording), ("model",)):
         assert await client(unused_tcp_port, *command, "--retries", "0") == ExitCode.RETRY
         assert "is a whisper-server running there, and does it want TLS" in capsys.readouterr().err
+
+
+def test_text_that_breaks_off_is_said_to_be_unfinished() -> None:
+    def work(_: object) -> None:
+        raise Failed(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    connection = Connection(Target("speech:50051", retries=3), pytest.fail, None, None)
+    said = r"the connection to speech:50051 broke off \(Socket closed\): what has been written of it is not all"
+    with pytest.raises(ClientError, match=said) as failed:
+        connection.attempt(work, may_repeat=lambda: False)
+    assert failed.value.exit_code is ExitCode.RETRY
 
 
 async def test_the_http_port_is_told_from_grpcs(recording: str, capsys: Capture) -> None:

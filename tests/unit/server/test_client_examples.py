@@ -256,6 +256,21 @@ def test_what_the_server_says_of_a_file_is_passed_on(client: str, clone: Path, s
     assert "the audio is in no container known here" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"python3 {PYTHON}/microphone.py 127.0.0.1:1 --wav examples/clients/shell/curl.sh", "curl.sh is no WAV file"),
+        (f"{EXAMPLES}/shell/curl.sh http://127.0.0.1:1 nowhere.wav", "nowhere.wav cannot be read"),
+    ],
+    ids=["microphone", "curl"],
+)
+def test_a_file_that_cannot_be_sent_is_named(line: str, said: str, clone: Path) -> None:
+    done = typed(clone, line)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_token_is_sent_over_tls_only(clone: Path) -> None:
     for client in ("go", "node"):
         done = typed(clone, f"{GRPC_CLIENTS[client]} --token-file /dev/null 127.0.0.1:1 spoken.wav")
