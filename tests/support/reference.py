@@ -141,8 +141,8 @@ $ kubectl events --for wm/NAME
 the events in their order; `kubectl wait --for=condition=Ready wm/NAME` waits until all is well. This page has every
 reason there is. The same words appear in `whisper-model`'s errors, with the exit code given here.
 
-A pull that has failed is tried again by itself, after 1, 2, 4 … 10 minutes; a changed spec is tried at once. What is mended elsewhere, such as a Secret,
-a bucket or a volume, is tried at once when asked for:
+A pull that has failed is tried again by itself, after 1, 2, 4 … 10 minutes; a changed spec is tried at once. What is
+mended elsewhere, such as a Secret, a bucket or a volume, is tried at once when asked for:
 
 ```console
 $ kubectl annotate wm/NAME stt.whisper-operator.io/retry="$(date +%s)" --overwrite
