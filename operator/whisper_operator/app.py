@@ -13,9 +13,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import kopf
@@ -58,14 +59,14 @@ _EXIT_LOST = 1
 
 
 class StartError(Exception):
-    """The operator cannot start; the text says why and what to do."""
+    """The operator cannot start, or has to start anew; the text says why and what to do."""
 
 
 def run(settings: Settings) -> None:
     """Run until a signal ends it; with a Lease, wait until this operator is the one to work.
 
     Raises:
-        StartError: there is no API server, or it does not know WhisperModels.
+        StartError: there is no API server, or it does not know WhisperModels, or no longer.
     """
     metrics = Metrics()
     probes = Probes(metrics)
@@ -92,16 +93,31 @@ def run(settings: Settings) -> None:
         served = allowed(client, settings.namespaces)
         operator = Operator(settings, client, store, metrics, stop, served)
         probes.alive, probes.ready = operator.trouble, operator.unready
-        kopf.run(
-            registry=operator.registry,
-            settings=operator.kopf_settings,
-            standalone=True,
-            clusterwide=not served,
-            namespaces=served,
-            stop_flag=stop,
-        )
+        with _known_kinds():
+            kopf.run(
+                registry=operator.registry,
+                settings=operator.kopf_settings,
+                standalone=True,
+                clusterwide=not served,
+                namespaces=served,
+                stop_flag=stop,
+            )
         if election is not None and operator.at_rest:
             election.resign()
+
+
+@contextlib.contextmanager
+def _known_kinds() -> Iterator[None]:
+    """Say why kopf has ended when a watch was not found: an API server that has just started knows no definitions."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "status", None) != HTTPStatus.NOT_FOUND:  # kopf keeps the classes of its errors to itself
+            raise
+        raise StartError(
+            "the API server no longer knows a kind that is watched: it may just have started, and this operator starts "
+            "anew; if that recurs, apply crds/whispermodels.yaml"
+        ) from error
 
 
 def _stopped_by_signals() -> threading.Event:

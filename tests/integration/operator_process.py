@@ -84,10 +84,11 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it unless it runs, and wait until it watches."""
         if self._process is None or self._process.exitcode is not None:
-            self._launch()
+            self.launch()
             wait_until("the operator is ready", self._ready, seconds=PATIENCE_SECONDS)
 
-    def _launch(self) -> None:
+    def launch(self) -> None:
+        """Start it, without waiting for anything."""
         environment = os.environ | {
             "KUBECONFIG": str(self._kubeconfig),
             "WHISPER_OPERATOR_LOADER_IMAGE": LOADER_IMAGE,
@@ -111,7 +112,7 @@ class OperatorProcess:
         def revive() -> None:
             while not over.wait(0.1):
                 if self.ended() is not None:
-                    self._launch()
+                    self.launch()
 
         thread = threading.Thread(target=revive)
         thread.start()

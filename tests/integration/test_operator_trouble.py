@@ -108,3 +108,18 @@ def test_it_is_killed_at_every_step(
         whole_life(lone_world)
     assert len(once.met) >= 6
     assert not troubled_operator.defects()
+
+
+def test_an_api_server_that_knows_no_definitions_yet_is_told_in_a_sentence_and_met_by_a_new_start(
+    lone_world: World, troubled: TroubledAPI, troubled_operator: OperatorProcess
+) -> None:
+    troubled_operator.stop()
+    troubled.decide = lambda _, path: Fate.UNKNOWN if "/whispermodels" in path and "watch=" in path else Fate.ANSWERED
+    troubled_operator.launch()
+    lone_world.until("it ends", lambda: troubled_operator.ended() is not None)
+    assert troubled_operator.ended() == 1
+    assert "no longer knows a kind that is watched" in troubled_operator.story()
+    troubled.decide = lambda *_: Fate.ANSWERED
+    troubled_operator.start()
+    lone_world.bring_up()
+    assert not troubled_operator.defects()

@@ -20,11 +20,16 @@ _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "c
 
 
 class Fate(Enum):
-    """What becomes of a request: it arrives and is answered; it never arrives; it arrives, and its answer gets lost."""
+    """What becomes of a request.
+
+    It arrives and is answered; it never arrives; it arrives, and its answer gets lost; what it asks for is unknown, as
+    to an API server that has just started and read no definitions yet.
+    """
 
     ANSWERED = auto()
     REFUSED = auto()
     LOST = auto()
+    UNKNOWN = auto()
 
 
 #: From method and path with query to what becomes of the request.
@@ -89,6 +94,8 @@ class TroubledAPI:
         fate = self.decide(request.method, request.raw_path)
         if fate is Fate.REFUSED:
             return web.json_response({"kind": "Status", "message": "trouble", "code": 503}, status=503)
+        if fate is Fate.UNKNOWN:
+            return web.Response(text="404 page not found\n", status=404)
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         url = self._server + request.raw_path
         body = await request.read()
