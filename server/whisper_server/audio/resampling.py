@@ -44,7 +44,10 @@ class Resampler:
         self.seconds += seconds
         self.gathered_seconds += seconds
         if self.seconds > self._max_seconds:
-            raise InvalidRequestError(f"the audio is longer than the {self._max_seconds:g} s that a request may hold")
+            raise InvalidRequestError(
+                f"the audio is longer than the {self._max_seconds:g} s that a request may hold: send it in parts, "
+                "or to a server with a higher --max-audio-seconds"
+            )
         frame.pts = None  # Gaps in a stream's clock are not to be filled.
         try:
             self._gathered.write(frame)

@@ -122,7 +122,9 @@ async def test_nothing_hostile_stops_the_server(serve: Serve) -> None:
 
 async def test_audio_longer_than_the_limit_is_refused(serve: Serve) -> None:
     served = await serve(max_audio_seconds=1)
-    assert await served.refusal() == (INVALID, "the audio is longer than the 1 s that a request may hold")
+    code, said = await served.refusal()
+    assert (code, said.partition(":")[0]) == (INVALID, "the audio is longer than the 1 s that a request may hold")
+    assert said.endswith("send it in parts, or to a server with a higher --max-audio-seconds")
 
 
 async def test_a_message_larger_than_the_limit_is_refused_and_the_server_goes_on(serve: Serve) -> None:
