@@ -177,7 +177,11 @@ def test_a_connection_that_always_breaks_off_is_given_up(job: Job, s3: S3Server,
 
 FAULTS = {
     "no such bucket": ("s3://absent/x.tar", Reason.SOURCE_NOT_FOUND, "there is no such bucket"),
-    "no such object": ("s3://models/absent.tar", Reason.SOURCE_NOT_FOUND, "there is no such object in the bucket"),
+    "no such object": (
+        "s3://models/absent.tar",
+        Reason.SOURCE_NOT_FOUND,
+        "no such object in the bucket; files below a prefix are named by the prefix and a /",
+    ),
     "no such version": (f"s3://models/{KEY}?versionId=absent", Reason.SOURCE_NOT_FOUND, "no such version"),
     "nothing below the prefix": ("s3://models/absent/", Reason.SOURCE_NOT_FOUND, "no objects below this prefix"),
     "no bucket for the prefix": ("s3://absent/prefix/", Reason.SOURCE_NOT_FOUND, "there is no such bucket"),

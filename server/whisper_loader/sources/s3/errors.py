@@ -55,7 +55,7 @@ _HINTS = {
     "301": "the bucket is in another region or behind another endpoint",
     "AuthorizationHeaderMalformed": "the bucket is in another region",
     "NoSuchBucket": "there is no such bucket",
-    "NoSuchKey": "there is no such object in the bucket",
+    "NoSuchKey": "there is no such object in the bucket; files below a prefix are named by the prefix and a /",
     "NoSuchVersion": "the object has no such version",
     "InvalidArgument": "the object has no such version",
     "InvalidAccessKeyId": "the access key is not known there",
