@@ -5,14 +5,16 @@
 //   node transcribe.js HOST:50051 recording.mp3 [--language ko] [--ca ca.pem --token-file token]
 //   arecord -q -t raw -f S16_LE -r 16000 | node transcribe.js HOST:50051 --live
 //
-// It reads the proto as it is; --proto says where it lies.
-import { createReadStream, readFileSync } from 'node:fs';
+// It reads the proto as it is; --proto says which folder has whisper/v1/transcription.proto.
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
+const PROTO = 'whisper/v1/transcription.proto';
 const CHUNK_BYTES = 256 * 1024;
 
 const WHAT_TO_DO = {
@@ -54,7 +56,10 @@ function options() {
 }
 
 function connect({ server, tls, ca, 'token-file': tokenFile, proto }) {
-  const definition = loadSync('whisper/v1/transcription.proto', {
+  if (!existsSync(join(proto, PROTO))) {
+    throw new Error(`${join(proto, PROTO)} is not there: say with --proto which folder has ${PROTO}`);
+  }
+  const definition = loadSync(PROTO, {
     includeDirs: [proto], keepCase: true, defaults: true, // Numbers that are 0 and empty lists are there, too.
   });
   const { Transcription } = grpc.loadPackageDefinition(definition).whisper.v1;

@@ -261,10 +261,14 @@ def test_what_the_server_says_of_a_file_is_passed_on(client: str, clone: Path, s
     [
         (f"python3 {PYTHON}/microphone.py 127.0.0.1:1 --wav examples/clients/shell/curl.sh", "curl.sh is no WAV file"),
         (f"{EXAMPLES}/shell/curl.sh http://127.0.0.1:1 nowhere.wav", "nowhere.wav cannot be read"),
+        (
+            f"{GRPC_CLIENTS['node']} --proto /nowhere 127.0.0.1:1 spoken.wav",
+            "say with --proto which folder has whisper/",
+        ),
     ],
-    ids=["microphone", "curl"],
+    ids=["microphone", "curl", "proto"],
 )
-def test_a_file_that_cannot_be_sent_is_named(line: str, said: str, clone: Path) -> None:
+def test_a_file_that_cannot_be_used_is_named(line: str, said: str, clone: Path) -> None:
     done = typed(clone, line)
     assert done.returncode == 1
     assert said in done.stderr
