@@ -90,7 +90,7 @@ def run(settings: Settings) -> None:
         if stop.is_set():
             return
         metrics.leader.set(1)
-        served = allowed(client, settings.namespaces)
+        served = allowed(client, settings.namespaces) or settings.namespaces
         operator = Operator(settings, client, store, metrics, stop, served)
         probes.alive, probes.ready = operator.trouble, operator.unready
         with _known_kinds():
@@ -201,6 +201,7 @@ class Operator:
 
     async def _start(self, **_: Any) -> None:
         if not await self._relist():
+            await self._look_at_territory()
             raise kopf.TemporaryError("nothing can be done before all is listed", delay=_AGAIN_SECONDS)
         self.begin(WorkQueue())
         work = [self._work(self.queue) for _ in range(WORKERS)]
@@ -263,15 +264,17 @@ class Operator:
                 self._listed.set()
 
     async def _keep_territory(self) -> None:
-        """End when another set of namespaces can be served, to start with that: kopf's watches cannot be changed."""
-        while allowed_now := await asyncio.to_thread(allowed, self._client, self._settings.namespaces):
-            if allowed_now != self._served:
-                _log.warning(
-                    "this operator may now serve %s: it ends, to start anew with these", ", ".join(allowed_now)
-                )
-                self._stop_flag.set()
-                return
+        """Ask now and then whether another set of namespaces can be served."""
+        while self._settings.namespaces:
             await asyncio.sleep(_TERRITORY_SECONDS)
+            await self._look_at_territory()
+
+    async def _look_at_territory(self) -> None:
+        """End when another set of namespaces can be served, to start with that: kopf's watches cannot be changed."""
+        found = await asyncio.to_thread(allowed, self._client, self._settings.namespaces)
+        if found is not None and found != self._served:
+            _log.warning("this operator may now serve %s: it ends, to start anew with these", ", ".join(found))
+            self._stop_flag.set()
 
     async def _relist(self) -> bool:
         """List everything, have those visited of whom something was not known, and tell whether that went well."""

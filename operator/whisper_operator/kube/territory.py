@@ -11,9 +11,12 @@ from whisper_operator.kube.errors import KubeError, Refused
 from whisper_operator.kube.kinds import MODEL
 
 
-def allowed(client: KubeClient, namespaces: Sequence[str]) -> tuple[str, ...]:
-    """Return those whose WhisperModels may be listed; all where that cannot be told now, or none may be."""
-    return tuple(one for one in namespaces if _may_list(client, one)) or tuple(namespaces)
+def allowed(client: KubeClient, namespaces: Sequence[str]) -> tuple[str, ...] | None:
+    """Return those whose WhisperModels may be listed, or all when none may be; None while that cannot be told."""
+    try:
+        return tuple(one for one in namespaces if _may_list(client, one)) or tuple(namespaces)
+    except KubeError:
+        return None
 
 
 def _may_list(client: KubeClient, namespace: str) -> bool:
@@ -21,6 +24,4 @@ def _may_list(client: KubeClient, namespace: str) -> bool:
         next(client.pages(MODEL, namespace), None)
     except Refused as error:
         return not error.forbidden
-    except KubeError:
-        return True  # it passes, or those who list tell of it
     return True
