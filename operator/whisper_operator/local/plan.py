@@ -150,11 +150,9 @@ def _missing_file(spec: Spec, places: Places, exists: Exists) -> Finding | None:
         if missing is None:
             continue
         add = f"Add it to the file as a document of kind {files.kind}"
-        other = (
-            f", or as {places.secrets / files.name / missing}"
-            if files.kind is FileKind.SECRET and places.secrets
-            else ""
-        )
+        file = (places.secrets or Path("DIR")) / files.name / missing
+        option = "" if places.secrets else " with --secrets DIR"
+        other = f", or as {file}{option}" if files.kind is FileKind.SECRET else ""
         if exists(folder):
             detail = f"the {files.kind} {files.name} that spec.{files.field} names lacks the key {missing}"
             return Finding(LoaderReason.SECRET_KEY_MISSING, detail, f"{add}{other}.")

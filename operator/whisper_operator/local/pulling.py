@@ -32,8 +32,12 @@ _FREE_MEMORY = "Free memory, or choose a smaller model."
 #: Where the next step is another one than in a cluster.
 _ADVICE: dict[str, str] = {
     LoaderReason.SECRET_NOT_FOUND: (
-        "Add it to the file as a document of kind Secret, or as a folder of that name below --secrets."
+        "Add it to the file as a document of kind Secret, or as a folder of that name below --secrets. Without "
+        "secretRef your own login is used (AWS_* variables, ~/.aws, HF_TOKEN …)."
     ),
+    LoaderReason.OUT_OF_SPACE: "Make room where the message says, or name another place with --data.",
+    LoaderReason.CLAIM_NOT_WRITABLE: "Make what the message names writable for you, or name another place with --data.",
+    LoaderReason.SOURCE_UNREACHABLE: "Check the endpoint, DNS and the proxy (HTTPS_PROXY, or pull.proxy).",
     LoaderReason.OUT_OF_MEMORY: _FREE_MEMORY,
 }
 

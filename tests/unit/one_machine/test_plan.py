@@ -80,6 +80,9 @@ def test_a_certificate_that_is_missing_is_told_before_a_server_is_started() -> N
         "Add it to the file as a document of kind Secret, or as /secrets/certificate/tls.crt."
     )
     assert planned(spec, "/secrets/certificate/tls.crt", "/secrets/certificate/tls.key").problem is None
+    nowhere = plan(Declared("whisper", parse_spec(spec)), replace(PLACES, secrets=None), lambda _: False).problem
+    assert nowhere is not None
+    assert nowhere.message.endswith("kind Secret, or as DIR/certificate/tls.crt with --secrets DIR.")
 
 
 def test_a_pin_and_a_baked_model_are_not_pulled() -> None:

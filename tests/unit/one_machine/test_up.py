@@ -140,6 +140,11 @@ def test_once_pulls_prints_and_tells_the_loaders_exit_code(tmp_path: Path) -> No
     assert without.returncode == 66
     assert "small: SecretNotFound: " in without.stderr
     assert "as a folder of that name below --secrets." in without.stderr
+    assert "Without secretRef your own login is used" in without.stderr
+    write_model(tmp_path / "model.yaml", source={"http": {"url": "http://127.0.0.1:1/small.tar"}})
+    away = once()
+    assert away.returncode == 1
+    assert "Check the endpoint, DNS and the proxy (HTTPS_PROXY, or pull.proxy)." in away.stderr
 
 
 def test_neither_kopf_nor_the_kubernetes_client_is_imported() -> None:
