@@ -35,13 +35,20 @@ class Teller:
             self.tell(_sentence(progress), model)
 
     def _draw(self, title: str, progress: Progress) -> None:
-        bar = self._bar
-        if bar is None or bar.desc != f"{title}: ":
+        if self._bar is None or self._bar.desc != title:
             self.clear()
-            bar = tqdm(desc=title, file=self._stream, unit="B", unit_scale=True, unit_divisor=1024, leave=False)
-            self._bar = bar
-        bar.total = progress.bytes_total
-        bar.update(progress.bytes_done - bar.n)
+            self._bar = tqdm(
+                desc=title,
+                file=self._stream,
+                total=progress.bytes_total,
+                initial=progress.bytes_done,  # no part of the rate
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                leave=False,
+            )
+        self._bar.total, self._bar.n = progress.bytes_total, progress.bytes_done
+        self._bar.refresh()
 
     def clear(self) -> None:
         """Take the bar away: its step has ended."""
