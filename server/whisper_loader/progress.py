@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 from tqdm import tqdm
 
@@ -50,18 +50,25 @@ class LineDisplay:
 
 
 class BarDisplay:
-    """Draws a bar on a terminal."""
+    """Draws a bar on a terminal, from the first piece of work on: what is said before that has lines of its own."""
 
     def __init__(self, step: str, stream: TextIO) -> None:
-        self._bar = tqdm(desc=step, file=stream, unit="B", unit_scale=True, unit_divisor=1024, leave=False)
+        self._step = step
+        self._stream = stream
+        self._bar: tqdm[Any] | None = None
 
     def show(self, bytes_done: int, bytes_total: int | None) -> None:
+        if self._bar is None:
+            self._bar = tqdm(
+                desc=self._step, file=self._stream, unit="B", unit_scale=True, unit_divisor=1024, leave=False
+            )
         self._bar.total = bytes_total
         self._bar.update(bytes_done - self._bar.n)
 
     def close(self, bytes_done: int, bytes_total: int | None) -> None:
-        self.show(bytes_done, bytes_total)
-        self._bar.close()
+        if self._bar is not None:
+            self.show(bytes_done, bytes_total)
+            self._bar.close()
 
 
 class Meter:

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import termios
 from collections.abc import Sequence
@@ -80,6 +81,7 @@ def test_each_command_that_takes_time_draws_a_bar_on_a_terminal(tmp_path: Path) 
             assert (f"{command[0]}: " in shown, "B/s]" in shown, "progress step=" in shown) == (True, True, False), (
                 shown
             )
+            assert re.search(r"B/s\][a-z]", shown) is None, "what is said beside it has lines of its own"
 
 
 def on_a_terminal(command: Sequence[str | Path]) -> str:
@@ -100,6 +102,7 @@ def on_a_terminal(command: Sequence[str | Path]) -> str:
 def test_a_bar_is_closed_at_the_end() -> None:
     stream = io.StringIO()
     display = BarDisplay("pull", stream)
+    display.show(2, 5)
     display.close(5, 5)
     display.close(5, 5)
 
