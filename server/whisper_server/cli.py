@@ -12,7 +12,7 @@ from whisper_contract.reasons import EXIT_RETRY, EXIT_USAGE, FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
 from whisper_server.allocator import keep_freed_memory
 from whisper_server.artifact import ArtifactMissingError, open_artifact
-from whisper_server.configuration.reading import parse_settings
+from whisper_server.configuration.reading import misspelt_variables, parse_settings
 from whisper_server.configuration.settings import Settings
 from whisper_server.configuration.values import SettingsError
 from whisper_server.golden_clip import GoldenClipError
@@ -47,6 +47,8 @@ def run(arguments: list[str]) -> int:
         print(f"whisper-server: {error}", file=sys.stderr)  # noqa: T201 - there are no settings to log by yet
         return EXIT_USAGE
     configure_logging(settings.log_format, settings.log_level)
+    for sentence in misspelt_variables():
+        log.warning("%s", sentence)
     return serve_artifact(settings)
 
 

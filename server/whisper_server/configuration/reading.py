@@ -17,6 +17,8 @@ ENVIRONMENT_PREFIX = "WHISPER_SERVER_"
 #: The one option that is no setting: where others are.
 CONFIG_FLAG = "--config"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+#: How alike a misspelt name and the right one are, at least, as difflib measures it.
+_NEARLY = 0.8
 _CONFIG_HELP = "TOML file with settings: each flag's name with _ for -, without the leading --"
 
 
@@ -104,6 +106,22 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
     settings = Settings(**values)
     settings.check()
     return settings
+
+
+def misspelt_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each variable that is nearly, and not quite, a setting's.
+
+    Others are left alone: in a namespace with a Service `whisper-server` Kubernetes sets some that begin alike.
+    """
+    known = [field.variable.removeprefix(ENVIRONMENT_PREFIX) for field in _fields()]
+    told = []
+    for variable in sorted(environment):
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name in (variable, *known):
+            continue
+        if near := difflib.get_close_matches(name, known, 1, cutoff=_NEARLY):
+            told.append(f"{variable} is no setting: do you mean {ENVIRONMENT_PREFIX}{near[0]}?")
+    return told
 
 
 def _read_file(path: Path) -> dict[str, str]:

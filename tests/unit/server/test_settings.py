@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from whisper_server.configuration.reading import describe_settings, parse_settings
+from whisper_server.configuration.reading import describe_settings, misspelt_variables, parse_settings
 from whisper_server.configuration.settings import Settings
 from whisper_server.configuration.values import SettingsError
 
@@ -147,3 +147,18 @@ def test_settings_that_contradict_one_another_are_refused(arguments: list[str], 
 )
 def test_tokens_are_taken_with_tls_or_when_told_so(arguments: list[str]) -> None:
     assert parse_settings([*MODEL, *arguments], {}).tokens_file == Path("/t")
+
+
+def test_a_variable_that_is_nearly_a_settings_is_told_of() -> None:
+    kubernetes = {
+        "PORT": "tcp://10.0.0.1:80",
+        "SERVICE_PORT": "80",
+        "PORT_8000_TCP_PORT": "8000",
+        "SERVICE_HOST": "10.0.0.1",
+    }
+    environment = {f"WHISPER_SERVER_{name}": value for name, value in kubernetes.items()}
+    environment |= {"WHISPER_SERVER_MAX_REQUESTS": "3", "MAX_REQUEST": "3", "WHISPER_SERVER_CONFIG": "a.toml"}
+    assert misspelt_variables(environment) == []
+    assert misspelt_variables(environment | {"WHISPER_SERVER_MAX_REQUEST": "3"}) == [
+        "WHISPER_SERVER_MAX_REQUEST is no setting: do you mean WHISPER_SERVER_MAX_REQUESTS?"
+    ]
