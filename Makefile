@@ -90,7 +90,7 @@ BY_LINE := (trap "" INT; sed -u "")
 $(BESIDE): %-beside: setup
 	@$(PRIORITY_$*) $(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
 
-# One after the other: an idle API server costs too, and ten of them at a time half a processor.
+# Only once those with an API server have passed: one that idles costs too, and ten of them at a time half a processor.
 e2e-beside: integration-beside images-beside
 
 .PHONY: images-beside
