@@ -5,8 +5,13 @@ progress would not be seen.
 """
 
 import gc
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
+
+# Before anything imports numpy. Threads of its library wait for one another by computing, which a machine whose cores
+# are shared by many tests has no time for: a fifth of what the model's tests took. The server does so by itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
