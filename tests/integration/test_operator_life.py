@@ -162,6 +162,13 @@ def test_when_nothing_happens_nothing_is_written(world: World, audit: Audit) -> 
     assert not [call for call in here() if call.verb in WRITES]
 
 
+def test_what_a_controller_notes_on_a_deployment_is_no_reason_to_apply_it_again(world: World, audit: Audit) -> None:
+    world.bring_up()
+    assert "deployment.kubernetes.io/revision" in world.get("deployment", "m-server")["metadata"]["annotations"]
+    here = [call for call in audit.calls() if call.namespace == world.namespace and call.verb in WRITES]
+    assert [call.verb for call in here if call.resource == "deployments"] == ["patch"]
+
+
 def test_nothing_is_told_in_an_event_before_it_is_in_the_status(world: World, audit: Audit) -> None:
     world.apply()
     world.until_job()

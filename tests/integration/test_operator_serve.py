@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
+from whisper_operator.api import names
 
 
 def container(world: World) -> JSON:
@@ -204,6 +205,19 @@ def test_what_somebody_changes_is_set_right(world: World) -> None:
     world.bring_up()
     world.kubectl("scale", "deployment", "m-server", "--replicas=5")
     world.until("one server is wanted", lambda: world.get("deployment", "m-server")["spec"]["replicas"] == 1)
+
+
+def test_of_what_somebody_notes_on_an_object_only_what_is_ours_is_set_right(world: World) -> None:
+    world.bring_up()
+    world.kubectl("label", "service", "m", f"{names.LABEL_COMPONENT}=theirs", "team=speech", "--overwrite")
+
+    def labels() -> JSON:
+        found = world.get("service", "m")["metadata"]["labels"]
+        assert isinstance(found, dict)
+        return found
+
+    world.until("the component is ours", lambda: labels()[names.LABEL_COMPONENT] == names.COMPONENT_SERVER)
+    assert labels()["team"] == "speech"
 
 
 def test_a_rollout_that_somebody_pauses_goes_on(world: World) -> None:

@@ -8,8 +8,9 @@ no longer want.)
 """
 
 import hashlib
-import json
 from typing import Any
+
+import msgspec
 
 from whisper_operator.api.names import ModelKey
 from whisper_operator.kube.client import KubeClient
@@ -19,6 +20,8 @@ JSON = dict[str, Any]
 #: The kind and name of an object of a model.
 _Name = tuple[str, str]
 _Settled = tuple[bytes, bytes]
+#: Of these, others write keys of their own, as the Deployment's controller does with its revision.
+_NOTED = ("labels", "annotations")
 
 
 class Applier:
@@ -31,10 +34,10 @@ class Applier:
     def apply(self, model: ModelKey, wanted: JSON, live: JSON | None) -> JSON:
         """Make `wanted` so, given what was read, and return the object as it is then."""
         settled, name = self._settled.setdefault(model, {}), (wanted["kind"], wanted["metadata"]["name"])
-        if live is not None and settled.get(name) == (_hash(wanted), _state(live)):
+        if live is not None and settled.get(name) == (_hash(wanted), _state(live, wanted)):
             return live
         after = self._client.apply(wanted)
-        settled[name] = (_hash(wanted), _state(after))
+        settled[name] = (_hash(wanted), _state(after, wanted))
         return after
 
     def forget(self, model: ModelKey) -> None:
@@ -42,12 +45,12 @@ class Applier:
         self._settled.pop(model, None)
 
 
-def _state(live: JSON) -> bytes:
-    """Return a fingerprint of what people and controllers write, status and bookkeeping left out."""
-    metadata = live["metadata"]
-    written = ("uid", "labels", "annotations", "ownerReferences")
-    return _hash([live.get("spec"), *(metadata.get(key) for key in written)])
+def _state(live: JSON, wanted: JSON) -> bytes:
+    """Return a fingerprint of what was wanted, as people and controllers have left it, and of who owns the object."""
+    metadata, asked = live["metadata"], wanted["metadata"]
+    noted = [{key: (metadata.get(part) or {}).get(key) for key in asked.get(part) or ()} for part in _NOTED]
+    return _hash([live.get("spec"), noted, metadata.get("uid"), metadata.get("ownerReferences")])
 
 
 def _hash(value: Any) -> bytes:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).digest()
