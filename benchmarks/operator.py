@@ -162,7 +162,7 @@ def _two_or_more(text: str) -> int:
 
 def _import_seconds() -> float:
     """How many of the processor's seconds a Python takes now to start and import the operator; the third of three."""
-    command = [sys.executable, "-c", "import whisper_operator.app"]
+    command = [sys.executable, "-c", "import whisper_operator.starting"]
     return [run(command) for _ in range(3)][-1].cpu
 
 

@@ -6,33 +6,25 @@ store nothing on the objects: no finalizer, no annotation. All else would write 
 
 import asyncio
 import contextlib
-import gc
 import logging
-import os
 import random
-import signal
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 import kopf
 
 from whisper_operator.api.names import ModelKey
-from whisper_operator.election import Election
 from whisper_operator.kube import kinds
-from whisper_operator.kube.client import KubeClient, connect
+from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError
 from whisper_operator.kube.kinds import Kind
 from whisper_operator.kube.mirror import Mirror
 from whisper_operator.kube.store import Store, owner_of
 from whisper_operator.kube.territory import allowed
 from whisper_operator.metrics import Metrics
-from whisper_operator.probes import Probes
 from whisper_operator.queue import WorkQueue
 from whisper_operator.reconcile.reconciler import Reconciler
 from whisper_operator.settings import Settings
@@ -46,8 +38,6 @@ WORKERS = 8
 RESYNC_SECONDS = 300.0
 #: A key that waits, or a visit that lasts, longer than this means that the queue has stopped.
 STALLED_SECONDS = 180.0
-#: How long the API server, or the resource's definition, may be missing at the start, in seconds.
-_PATIENCE_SECONDS = 60.0
 #: How long visits may take to end, once the operator is told to, before the Lease is left to run out.
 _LAST_VISITS_SECONDS = 10.0
 #: After a watch has begun anew, what it did not tell of is listed in so many seconds.
@@ -56,119 +46,6 @@ _AGAIN_SECONDS = 2.0
 #: How often it is asked whether namespaces that are to be served have come or gone.
 _TERRITORY_SECONDS = 15.0
 _ASKED_SECONDS = 3.0
-_EXIT_LOST = 1
-#: New objects before the youngest are looked through for rings that nobody refers to; collections of a generation
-#: before the next older one is. Python's 700, 10 and 10 look through all that is known of the cluster so often that it
-#: took an eighth of the time with 300 models, and more of it the more there are: most of it lives as long as they do.
-_COLLECT_AFTER = (20_000, 20, 50)
-
-
-class StartError(Exception):
-    """The operator cannot start, or has to start anew; the text says why and what to do."""
-
-
-def run(settings: Settings) -> None:
-    """Run until a signal ends it; with a Lease, wait until this operator is the one to work.
-
-    Raises:
-        StartError: there is no API server, or it does not know WhisperModels, or no longer.
-    """
-    metrics = Metrics()
-    probes = Probes(metrics)
-    stop = _stopped_by_signals()
-    with probes.serve(settings.probe_port):
-        try:
-            store = Store()
-            client = connect(WORKERS, metrics.count_request, store.put)
-        except KubeError as error:
-            raise StartError(f"{error}: run in a cluster, or set KUBECONFIG") from error
-        _await_resource(client, stop)
-        election = _stand_for_election(client, settings) if settings.lease_namespace else None
-        if election is not None:
-            # That one stands by is as it should be, and no reason to hold up a rollout.
-            probes.ready = lambda: None
-            election.await_victory(stop)
-            if stop.is_set():
-                election.resign()  # it may have been won at that very moment
-                return
-            _log.info("leading")
-        if stop.is_set():
-            return
-        metrics.leader.set(1)
-        served = allowed(client, settings.namespaces) or settings.namespaces
-        _collect_garbage_seldom()
-        operator = Operator(settings, client, store, metrics, stop, served)
-        probes.alive, probes.ready = operator.trouble, operator.unready
-        with _known_kinds():
-            kopf.run(
-                registry=operator.registry,
-                settings=operator.kopf_settings,
-                standalone=True,
-                clusterwide=not served,
-                namespaces=served,
-                stop_flag=stop,
-            )
-        if election is not None and operator.at_rest:
-            election.resign()
-
-
-@contextlib.contextmanager
-def _known_kinds() -> Iterator[None]:
-    """Say why kopf has ended when a watch was not found: an API server that has just started knows no definitions."""
-    try:
-        yield
-    except Exception as error:
-        if getattr(error, "status", None) != HTTPStatus.NOT_FOUND:  # kopf keeps the classes of its errors to itself
-            raise
-        raise StartError(
-            "the API server no longer knows a kind that is watched: it may just have started, and this operator starts "
-            "anew; if that recurs, apply crds/whispermodels.yaml"
-        ) from error
-
-
-def _collect_garbage_seldom() -> None:
-    gc.collect()
-    gc.freeze()  # what has been imported stays
-    gc.set_threshold(*_COLLECT_AFTER)
-
-
-def _stopped_by_signals() -> threading.Event:
-    """Return what signals set, until kopf sees to them: the first process of a container is not ended by them else."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def _await_resource(client: KubeClient, stop: threading.Event) -> None:
-    """Wait a while for the resource: kopf, which looks for it once, would never watch one that comes later."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not stop.is_set():
-        try:
-            if client.serves(kinds.MODEL):
-                return
-            trouble = "the API server does not know WhisperModels: apply crds/whispermodels.yaml"
-        except KubeError as error:
-            trouble = f"the API server cannot be asked for WhisperModels: {error}"
-        if time.monotonic() > deadline:
-            raise StartError(trouble)
-        _log.warning("waiting: %s", trouble)
-        stop.wait(2)
-
-
-def _stand_for_election(client: KubeClient, settings: Settings) -> Election:
-    identity = f"{socket.gethostname()}_{os.getpid()}"
-    election = Election(client.api, settings.lease_namespace, settings.lease_name, identity, _lost)
-    election.start()
-    _log.info("standing by for the lease %s/%s as %s", settings.lease_namespace, settings.lease_name, identity)
-    return election
-
-
-def _lost() -> NoReturn:
-    """End at once, whatever is under way: another operator may be at work within seconds."""
-    _log.critical("the lease could not be renewed: another operator may take over, so this one ends")
-    logging.shutdown()
-    os._exit(_EXIT_LOST)
 
 
 class Operator:
@@ -202,6 +79,17 @@ class Operator:
         self._workers: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="visit")
         self._register()
+
+    def run(self) -> None:
+        """Run until the stop flag is set; whatever else ends kopf is raised."""
+        kopf.run(
+            registry=self.registry,
+            settings=self.kopf_settings,
+            standalone=True,
+            clusterwide=not self._served,
+            namespaces=self._served,
+            stop_flag=self._stop_flag,
+        )
 
     def _register(self) -> None:
         kopf.on.login(registry=self.registry)(kopf.login_via_client)

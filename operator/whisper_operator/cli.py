@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(settings: Settings) -> int:
     # Here and not above: whoever has no cluster installs neither kopf nor the Kubernetes client.
-    from whisper_operator import app, logs  # noqa: PLC0415
+    from whisper_operator import logs, starting  # noqa: PLC0415
 
     logs.set_up(settings)
     try:
-        app.run(settings)
-    except app.StartError as error:
+        starting.run(settings)
+    except starting.StartError as error:
         _log.critical("%s", error)
         return EXIT_FAILED
     except Exception:  # noqa: BLE001 - the process ends: whatever it was is told in full

@@ -24,7 +24,7 @@ LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.
 # Its start takes a second of computing: a quarter of a minute where all layers' tests share two cores.
 PATIENCE_SECONDS = 240
 
-_IMPORTED_ONCE = ("tests.integration.operator_process", "whisper_operator.app")
+_IMPORTED_ONCE = ("tests.integration.operator_process", "whisper_operator.starting")
 _SCRIPT = Path(sys.executable).with_name("whisper-operator")
 
 

@@ -23,7 +23,7 @@ from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.fleet import Fleet
 from whisper_operator.reconcile.metadata import set_claim_owner, set_finalizers
 from whisper_operator.reconcile.objects import JSON, name
-from whisper_operator.reconcile.observation import Observed, is_shared
+from whisper_operator.reconcile.observation import Observed, is_pending, is_shared
 from whisper_operator.reconcile.ownership import OwnObjects, check_ownership
 from whisper_operator.reconcile.pulling import Pulling
 from whisper_operator.reconcile.refreshing import Refreshing
@@ -120,7 +120,7 @@ class Changes:
         if claim is not None:
             check_ownership(model, wanted["kind"], claim)
             claim = set_claim_owner(self._client, model, claim, owned=owned)
-            if claims.is_pending(claim):  # nothing else of it can be changed before it has a volume
+            if is_pending(claim):  # nothing else of it can be changed before it has a volume
                 return claim
         return self._own.apply(model, wanted)
 

@@ -70,14 +70,6 @@ def made_for(claim: JSON | None) -> str | None:
     return labels.get(names.LABEL_MODEL) if ours else None
 
 
-def is_pending(claim: JSON | None) -> bool:
-    """Tell whether the claim has no volume yet.
-
-    That alone is no trouble: with WaitForFirstConsumer it stays so until a pod that mounts it is scheduled.
-    """
-    return claim is None or dig(claim, "status", "phase") == "Pending"
-
-
 def pull_placement(seen: Observed) -> PullPlacement:
     """Return where the pod of the next Job that mounts the claim may run."""
     modes = each(seen.claim, "spec", "accessModes") or seen.model.spec.cache.access_modes

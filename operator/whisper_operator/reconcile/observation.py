@@ -77,8 +77,7 @@ class Observed:
     @property
     def server_pods(self) -> list[JSON]:
         """The pods of the Deployment."""
-        component = names.COMPONENT_SERVER
-        return [pod for pod in self.pods if dig(pod, "metadata", "labels", names.LABEL_COMPONENT) == component]
+        return list(filter(_is_server, self.pods))
 
 
 def is_shared(claim: JSON | None) -> bool:
@@ -91,10 +90,21 @@ def is_shared_by_nodes(claim: JSON | None) -> bool:
     return READ_WRITE_MANY in (dig(claim, "spec", "accessModes") or ())
 
 
+def is_pending(claim: JSON | None) -> bool:
+    """Tell whether the claim has no volume yet.
+
+    That alone is no trouble: with WaitForFirstConsumer it stays so until a pod that mounts it is scheduled.
+    """
+    return claim is None or dig(claim, "status", "phase") == "Pending"
+
+
 def is_placed_server(pod: JSON) -> bool:
     """Tell whether a pod is a server that has, and keeps, a node."""
-    is_server = dig(pod, "metadata", "labels", names.LABEL_COMPONENT) == names.COMPONENT_SERVER
-    return is_server and bool(dig(pod, "spec", "nodeName")) and not is_terminating(pod)
+    return _is_server(pod) and bool(dig(pod, "spec", "nodeName")) and not is_terminating(pod)
+
+
+def _is_server(pod: JSON) -> bool:
+    return bool(dig(pod, "metadata", "labels", names.LABEL_COMPONENT) == names.COMPONENT_SERVER)
 
 
 def observe(mirror: Mirror, client: KubeClient, model: Model) -> Observed:
@@ -175,7 +185,7 @@ def _warnings(client: KubeClient, pod: JSON | None) -> tuple[JSON, ...]:
 
 
 def _claim_events(client: KubeClient, claim: JSON | None) -> tuple[JSON, ...]:
-    return _events(client, claim) if claim is not None and dig(claim, "status", "phase") == "Pending" else ()
+    return _events(client, claim) if claim is not None and is_pending(claim) else ()
 
 
 def _events(client: KubeClient, about: JSON, *which: str) -> tuple[JSON, ...]:

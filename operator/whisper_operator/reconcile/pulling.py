@@ -17,7 +17,7 @@ from whisper_operator.backoff import doubled
 from whisper_operator.builders.job import pod_hash
 from whisper_operator.reconcile import claims, jobs, refreshing
 from whisper_operator.reconcile.objects import JSON
-from whisper_operator.reconcile.observation import Observed
+from whisper_operator.reconcile.observation import Observed, is_pending
 from whisper_operator.settings import Settings
 
 #: Finished Jobs of the present inputs that are kept for people to read.
@@ -106,7 +106,7 @@ def _decide_active(seen: Observed, job: JSON, now: datetime, settings: Settings)
     pods = seen.job_pods(job)
     if jobs.is_lost(pods, now):
         return _start(seen, jobs.attempt(job) + 1, given_up=(job,))
-    progress = jobs.progress(pods, seen.events, claim_pending=claims.is_pending(seen.claim))
+    progress = jobs.progress(pods, seen.events, claim_pending=is_pending(seen.claim))
     finding = jobs.suspended(job) or claims.in_own_words(seen, progress)
     step = jobs.running_step(pods)
     # What keeps the Job is often mended where the Job, which never changes, cannot see it: an image, a limit, a label.

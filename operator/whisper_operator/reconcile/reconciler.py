@@ -19,7 +19,7 @@ from whisper_operator.kube.client import KubeClient
 from whisper_operator.kube.errors import KubeError, NotFound, Refused
 from whisper_operator.kube.mirror import Mirror
 from whisper_operator.metrics import Metrics
-from whisper_operator.reconcile import autoscaling, claims, events, mounts, pulling, refreshing, retention, rollout
+from whisper_operator.reconcile import autoscaling, events, mounts, pulling, refreshing, retention, rollout
 from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.conditions import Situation
@@ -28,7 +28,7 @@ from whisper_operator.reconcile.deletion.leaving import decide as decide_leaving
 from whisper_operator.reconcile.deletion.leaving import observe_leaving, retained
 from whisper_operator.reconcile.measuring import measure_pull
 from whisper_operator.reconcile.objects import JSON
-from whisper_operator.reconcile.observation import Observed, observe
+from whisper_operator.reconcile.observation import Observed, is_pending, observe
 from whisper_operator.reconcile.progress import ProgressReader
 from whisper_operator.reconcile.serving import Serving, hindrance, observe_servers
 from whisper_operator.reconcile.statuses import (
@@ -200,7 +200,7 @@ class Reconciler:
 
 
 def _servers(seen: Observed, deployment: JSON | None) -> Serving | None:
-    wanted, pending = seen.model.spec.server.replicas, claims.is_pending(seen.claim)
+    wanted, pending = seen.model.spec.server.replicas, is_pending(seen.claim)
     return observe_servers(deployment, seen.server_pods, wanted, claim_pending=pending, hindered=hindrance(seen))
 
 

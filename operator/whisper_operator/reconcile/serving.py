@@ -8,10 +8,10 @@ from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, Reason
 from whisper_operator.api.status import Artifact
 from whisper_operator.builders.server_files import server_files
-from whisper_operator.reconcile import claims, jobs, mounts, pods, refusals
+from whisper_operator.reconcile import jobs, mounts, pods, refusals
 from whisper_operator.reconcile.causes import cause_of
 from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
-from whisper_operator.reconcile.observation import Observed
+from whisper_operator.reconcile.observation import Observed, is_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def failed_rollout(seen: Observed, artifact: Artifact) -> Finding | None:
     if overdue is None:
         return None
     with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.key]
-    trouble = _trouble(with_it, claim_pending=claims.is_pending(seen.claim))
+    trouble = _trouble(with_it, claim_pending=is_pending(seen.claim))
     return _refused(deployment) or trouble or hindrance(seen) or overdue
 
 

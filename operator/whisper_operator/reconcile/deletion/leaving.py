@@ -16,11 +16,11 @@ from whisper_operator.builders.gc_job import Removal, gc_job_name
 from whisper_operator.builders.placement import PullPlacement
 from whisper_operator.kube import kinds
 from whisper_operator.kube.client import KubeClient
-from whisper_operator.reconcile import claims, jobs, pods
+from whisper_operator.reconcile import jobs, pods
 from whisper_operator.reconcile.claim_work import at_work, is_finished
 from whisper_operator.reconcile.events import Note
 from whisper_operator.reconcile.objects import JSON, controller, dig, is_terminating, name, time_of
-from whisper_operator.reconcile.observation import is_placed_server, is_shared_by_nodes
+from whisper_operator.reconcile.observation import is_pending, is_placed_server, is_shared_by_nodes
 from whisper_operator.reconcile.tenants import Tenant, digests_of, needed_by, tenants
 
 #: What Kubernetes sets where a person deletes with --cascade=orphan: the servers are to stay, and so is their model.
@@ -167,7 +167,7 @@ def _without_work(seen: Leaving) -> Ending | None:
         return Ending(release=True)
     if seen.claim_goes:
         return Ending(release=True, owns_claim=True)
-    if claims.is_pending(seen.claim):  # nothing was ever written to it
+    if is_pending(seen.claim):  # nothing was ever written to it
         return Ending(release=True, owns_claim=False)
     if seen.last_job is not None and is_finished(seen.last_job):
         return _ended(seen, seen.last_job)
