@@ -5,7 +5,6 @@ RequestError
 ├── TooLargeError          it holds more than a request may
 ├── NotFoundError          it names something that is not here
 ├── UnauthenticatedError   it brings no token that is known here
-├── UnsupportedError       it asks for a call that is not served
 ├── ExpiredError           its deadline passed, or it kept the server waiting too long
 ├── OverloadedError        it may succeed later
 └── UnavailableError       it may succeed elsewhere: this server ends, or its device is broken
@@ -30,10 +29,6 @@ class NotFoundError(RequestError):
 
 class UnauthenticatedError(RequestError):
     """The request brings no token that is known here."""
-
-
-class UnsupportedError(RequestError):
-    """The call is part of the protocol and is not served."""
 
 
 class ExpiredError(RequestError):

@@ -22,7 +22,10 @@ _ADVICE = (
     ("alloc_failed", "there is not enough memory: choose a smaller compute type, a smaller model or a larger device"),
     ("libcublas", "cuBLAS 12 is missing: install the package's extra `cuda`, or use the image that brings it along"),
     ("libcudnn", "cuDNN is missing: use the image that brings it along"),
-    ("driver version is insufficient", "the machine's NVIDIA driver is too old for CUDA 12: update it"),
+    (
+        "driver version is insufficient",
+        "no NVIDIA driver is here, or one too old for CUDA 12: ask for a GPU, update it, or set the device to cpu",
+    ),
     ("no cuda-capable device", "no GPU is visible here: ask for one, or set the device to cpu"),
     ("no kernel image", "this GPU is too old or too new for this version of CTranslate2"),
 )
@@ -45,7 +48,7 @@ def supported_compute_types(device: str) -> frozenset[str]:
     try:
         return frozenset(ctranslate2.get_supported_compute_types(device))
     except (RuntimeError, ValueError) as error:
-        raise EngineError(f"device {device} cannot be used: {error}") from error
+        raise EngineError(f"device {device} cannot be used: {explain(error)}") from error
 
 
 def choose_compute_type(wishes: Sequence[str], supported: Collection[str], device: str) -> str:

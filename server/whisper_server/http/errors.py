@@ -14,7 +14,6 @@ from whisper_server.errors import (
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
-    UnsupportedError,
 )
 from whisper_server.http.answers import Answer, json_answer
 
@@ -56,7 +55,6 @@ KINDS: dict[type[RequestError], tuple[int, str, str | None]] = {
     TooLargeError: (413, _INVALID, "request_too_large"),
     WrongMediaTypeError: (415, _INVALID, "unsupported_media_type"),
     OverloadedError: (429, "rate_limit_error", "rate_limit_exceeded"),
-    UnsupportedError: (501, _INVALID, "unsupported"),
     UnavailableError: (503, _SERVER, "unavailable"),
     ExpiredError: (504, _SERVER, "deadline_exceeded"),
 }

@@ -22,7 +22,6 @@ from whisper_server.errors import (
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
-    UnsupportedError,
 )
 from whisper_server.operations.accounting import REQUEST_ID_KEY, choose_request_id, record_request
 from whisper_server.operations.logs import request_id
@@ -38,7 +37,6 @@ CODES = {
     TooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
-    UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
     ExpiredError: grpc.StatusCode.DEADLINE_EXCEEDED,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,

@@ -114,11 +114,13 @@ def test_the_page_shows_what_the_examples_tell_grpc_about_tries() -> None:
 
 def test_the_page_says_what_to_do_about_every_code_and_status_that_the_server_answers_with() -> None:
     told = rows(sections(PAGE.name)["Errors"])
-    answers = {*calls_of_grpc.CODES.values(), grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
+    # Those that gRPC itself answers with among them.
+    codes = grpc.StatusCode
+    answers = {*calls_of_grpc.CODES.values(), codes.CANCELLED, codes.INTERNAL, codes.UNIMPLEMENTED}
     assert {row[0] for row in told} == {code.name for code in answers}
     statuses = {int(status) for row in told for status in re.findall(r"\d{3}", row[1])}
-    # 501 never leaves the server; 403 is for browsers, of the page to try a model.
-    assert statuses >= {status for status, _, _ in errors_of_http.KINDS.values()} - {403, 501} | {405, 500}
+    # 403 is for browsers, of the page to try a model.
+    assert statuses >= {status for status, _, _ in errors_of_http.KINDS.values()} - {403} | {405, 500}
 
 
 def test_what_is_said_into_the_microphone_is_told_and_the_last_of_it_after_ctrl_c(

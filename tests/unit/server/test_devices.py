@@ -47,6 +47,17 @@ def test_a_device_that_is_not_there_is_said_in_a_sentence() -> None:
         devices.supported_compute_types("nonsense")
 
 
+def test_a_gpu_that_cannot_be_used_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_a_driver(_device: str) -> set[str]:
+        raise RuntimeError("CUDA failed with error CUDA driver version is insufficient for CUDA runtime version")
+
+    monkeypatch.setattr(ctranslate2, "get_supported_compute_types", without_a_driver)
+    with pytest.raises(
+        EngineError, match=r"^device cuda cannot be used: no NVIDIA driver is here, .* set the device to cpu"
+    ):
+        devices.supported_compute_types("cuda")
+
+
 @pytest.mark.parametrize(("limit", "cpus"), [("max 100000", 8), ("150000 100000", 2), ("1000 100000", 1), (None, 8)])
 def test_a_containers_cpu_limit_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, cpus: int
@@ -63,7 +74,7 @@ def test_a_containers_cpu_limit_counts(
         ("CUDA failed with error out of memory", "there is not enough memory: choose a smaller compute type"),
         ("std::bad_alloc", "there is not enough memory: choose a smaller compute type"),
         ("Library libcublas.so.12 is not found or cannot be loaded", "cuBLAS 12 is missing"),
-        ("CUDA driver version is insufficient for CUDA runtime version", "the machine's NVIDIA driver is too old"),
+        ("CUDA driver version is insufficient for CUDA runtime version", "no NVIDIA driver is here, or one too old"),
         ("CUDA failed with error no CUDA-capable device is detected", "no GPU is visible here"),
         ("Unable to open file\n 'model.bin'", "Unable to open file 'model.bin'"),
     ],

@@ -59,7 +59,7 @@ def test_every_field_of_a_form_is_told_as_it_is_tested() -> None:
 
 
 def test_every_status_of_http_is_told() -> None:
-    statuses = {status for status, _, _ in errors.KINDS.values()} - {501}
+    statuses = {status for status, _, _ in errors.KINDS.values()}
     assert {int(row[0]) for row in rows("HTTP's errors")} == statuses | {405, 500}
 
 

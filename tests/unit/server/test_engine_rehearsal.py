@@ -1,15 +1,19 @@
 """The largest batch is run before the first request, on a device that may have no room for it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.unit.server.engines import model
+from tests.unit.server.engines import SETTINGS, model
 from whisper_server.engine.interface import EngineError
 from whisper_server.engine.loading import LoadedModel
 from whisper_server.engine.payloads import Payload, Result
 from whisper_server.engine.rehearsal import rehearse
 from whisper_server.engine.runner import WhisperRunner, as_runner_error
+from whisper_server.engine.schedule.rows import ScheduleSettings
+from whisper_server.engine.whisper import WhisperEngine
 
 __all__ = ["model"]
 
@@ -49,3 +53,21 @@ def test_a_device_that_does_not_work_is_said_in_a_sentence(model: LoadedModel) -
     says = "Library libcublas.so.12 is not found or cannot be loaded"
     with pytest.raises(EngineError, match=r"the model cannot run on cpu: cuBLAS 12 is missing: .* \(Library libcublas"):
         rehearse(model, SmallDevice(model, room=0, says=says), 4, word_times=False)
+
+
+@pytest.mark.parametrize(("max_batch", "sizes"), [(3, [3]), (0, [8])], ids=["as set", "as is best on a CPU"])
+async def test_a_model_that_is_loaded_has_run_its_largest_batch(
+    published_artifact: Path, monkeypatch: pytest.MonkeyPatch, max_batch: int, sizes: list[int]
+) -> None:
+    ran: list[int] = []
+    run = WhisperRunner.run
+
+    def noted(runner: WhisperRunner, payloads: Sequence[Payload]) -> Sequence[Result]:
+        ran.append(len(payloads))
+        return run(runner, payloads)
+
+    monkeypatch.setattr(WhisperRunner, "run", noted)
+    schedule = ScheduleSettings(max_batch=max_batch, max_batch_ms=0)
+    engine = await WhisperEngine.load(published_artifact, replace(SETTINGS, schedule=schedule))
+    await engine.close()
+    assert ran == sizes

@@ -166,3 +166,16 @@ def test_only_equal_frames_of_unequal_texts_are_changed() -> None:
 )
 def test_errors_of_the_device_are_told_apart(said: str, meaning: type[Exception]) -> None:
     assert type(as_runner_error(RuntimeError(said))) is meaning
+
+
+class FullMemory:
+    """A model on a machine without memory."""
+
+    def encode(self, _features: object) -> None:
+        raise MemoryError
+
+
+def test_a_machine_without_memory_for_a_batch_is_asked_for_smaller_ones(model: LoadedModel) -> None:
+    work = row(model, recording("en-01.flac"), "en", GREEDY)
+    with pytest.raises(BatchTooLargeError, match="no memory for 2 windows"):
+        WhisperRunner(FullMemory(), model.vocabulary).run([work, work])
