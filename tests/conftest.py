@@ -33,9 +33,14 @@ def _node_packages() -> None:
     packages.ensure(packages.NODE)
 
 
+def _promtool() -> None:
+    packages.ensure({"promtool": "prometheus"})
+
+
 SERVERS: tuple[Callable[[], object], ...] = (binaries.kubernetes, binaries.helm, binaries.versitygw)
 NEEDS: dict[str, tuple[Callable[[], object], ...]] = {
     "unit/chart": (binaries.helm,),
+    "unit/chart/test_alerts.py": (_promtool,),
     "unit/server/test_try_page.py": (browser.ensure_browser,),
     "unit/loader": (binaries.versitygw, registry.programs),
     "integration": SERVERS,
