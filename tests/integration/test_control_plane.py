@@ -29,10 +29,12 @@ with ControlPlane.start() as control_plane:
 """
 
 
-@pytest.fixture(scope="module")
-def control_plane() -> Iterator[ControlPlane]:
-    with ControlPlane.start() as running:
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(control_plane: ControlPlane) -> Iterator[None]:
+    """Other modules go on with the same control plane."""
+    yield
+    made = ("deployment/web", "configmap/kept", "serviceaccount/reader", "role/reader", "rolebinding/reader")
+    control_plane.kubectl("delete", "--ignore-not-found", *made)
 
 
 def test_controllers_make_the_objects_of_a_deployment(control_plane: ControlPlane) -> None:
@@ -63,26 +65,18 @@ def test_an_unknown_field_is_refused(control_plane: ControlPlane) -> None:
         )
 
 
-def test_two_run_side_by_side_and_a_stop_ends_only_its_own(control_plane: ControlPlane) -> None:
-    with ControlPlane.start() as second:
-        run = second.kubeconfig.parents[1]
-        processes = list(marked(run))
-        assert len(processes) == 3
-        assert second.url != control_plane.url
-    assert not any(process.alive() for process in processes)
-    assert not run.exists()
-    assert control_plane.kubectl.get("namespace", "default")["status"]["phase"] == "Active"
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "termination"])
-def test_an_interrupted_harness_leaves_nothing_behind(number: signal.Signals) -> None:
+def test_two_run_side_by_side_and_one_that_is_interrupted_leaves_nothing_and_ends_only_its_own(
+    control_plane: ControlPlane, number: signal.Signals
+) -> None:
     holder, run = start_holder()
     processes = list(marked(run))
     holder.send_signal(number)
     holder.wait(240)
-    assert processes
+    assert len(processes) == 3
     assert not any(process.alive() for process in processes)
     assert not run.exists()
+    assert control_plane.kubectl.get("namespace", "default")["status"]["phase"] == "Active"
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
-from tests.support.whispermodels import GROUP, VERSION, Spec, install_crd, minimal, model, nodes, schema
+from tests.integration.operator_process import OperatorProcess
+from tests.support.whispermodels import GROUP, VERSION, Spec, minimal, model, nodes, schema
 
 NAMESPACE = "crd-surface"
 ROLLOUT = {"strategy": "Surge", "progressDeadlineSeconds": 1200, "drainSeconds": 300}
@@ -61,18 +62,12 @@ STATUS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def control_plane() -> Iterator[ControlPlane]:
-    """One without an operator, which would write a status of its own."""
-    with ControlPlane.start() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def kubectl(control_plane: ControlPlane) -> Kubectl:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    install_crd(control_plane.kubectl)
-    control_plane.kubectl.apply(namespace)
-    return control_plane.kubectl
+def kubectl(control_plane: ControlPlane, session_operator: OperatorProcess) -> Iterator[Kubectl]:
+    """In a namespace without an operator, which would write a status of its own."""
+    session_operator.stop()
+    control_plane.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    yield control_plane.kubectl
+    control_plane.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def apply(kubectl: Kubectl, spec: Spec, name: str, *options: str) -> str:
