@@ -141,6 +141,29 @@ def streams_table(found: Mapping[int, Figures]) -> str:
     return table(_STREAM_HEADERS, rows)
 
 
+def stream_goals(found: Mapping[int, Figures], device: str) -> list[Goal]:
+    """Return whether finals came in time: on a CPU for each number of streams, on a GPU for how many at most."""
+    wanted = f"lag p95 <= {GOAL_LAG_MS:.0f} ms"
+    lags = {streams: one.percentile_ms(95) for streams, one in found.items()}
+    if device == "cpu":
+        return [Goal(f"Finals of {n} streams", wanted, f"{lag:.0f} ms", lag <= GOAL_LAG_MS) for n, lag in lags.items()]
+    most = max((streams for streams, lag in lags.items() if lag <= GOAL_LAG_MS), default=0)
+    return [Goal("Most streams whose finals come in time", wanted, f"{most} streams", most > 0)]
+
+
+def alike_table(found: Mapping[int, Mapping[str, int]]) -> str:
+    """Return by the size of batches how many windows came out as they do alone."""
+    rows = [
+        [
+            f"batches of {size}",
+            f"{one['windows']}",
+            *(f"{one[what] / one['windows']:.3f}" for what in ("texts", "times")),
+        ]
+        for size, one in found.items()
+    ]
+    return table(("", "windows", "same text", "and words within 20 ms"), rows)
+
+
 def added_table(served: Sequence[float], direct: Sequence[float]) -> str:
     """Return the medians of both, and of the pairs' differences; all in seconds."""
     medians = [f"{1000 * statistics.median(which):.1f}" for which in (served, direct)]

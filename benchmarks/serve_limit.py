@@ -8,12 +8,16 @@ threads as the server has workers. A line of standard input is a question, one o
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from whisper_server.allocator import keep_freed_memory
 from whisper_server.audio.cutting import windows
@@ -26,7 +30,7 @@ from whisper_server.engine.devices import default_max_batch_ms
 from whisper_server.engine.features import sounding_frames, window_features
 from whisper_server.engine.loading import EngineSettings, load_model
 from whisper_server.engine.options import DecodingOptions, Task, VadOptions
-from whisper_server.engine.payloads import Write
+from whisper_server.engine.payloads import Write, Written
 from whisper_server.engine.prompts import Before, make_key, make_prompt
 from whisper_server.engine.runner import WhisperRunner
 from whisper_server.engine.schedule.rows import ScheduleSettings
@@ -71,6 +75,18 @@ class Limit:
             latencies.append(time.perf_counter() - began)
         return {"latencies": latencies}
 
+    def alike(self, files: Sequence[str], batch_size: int) -> dict[str, int]:
+        """Write all windows down alone, and with others in an order of chance; return how many come out the same."""
+        rows = [replace(row, word_times=True) for file in files for row in self._rows(file)[1]]
+        random.Random(batch_size).shuffle(rows)
+        alone = [self._written(row)[0] for row in rows]
+        together = [written for batch in _batches(rows, batch_size) for written in self._written(*batch)]
+        pairs = [pair for pair in zip(alone, together, strict=True) if _same_text(*pair)]
+        return {"windows": len(rows), "texts": len(pairs), "times": sum(_same_times(*pair) for pair in pairs)}
+
+    def _written(self, *rows: Write) -> Sequence[Written]:
+        return cast("Sequence[Written]", self._runner.run(rows))
+
     def _rows(self, file: str) -> tuple[float, list[Write]]:
         seconds, cut = asyncio.run(_cut(Path(file).read_bytes()))
         return seconds, [self._row(window) for window in cut]
@@ -87,6 +103,17 @@ class Limit:
             keep_tail=True,
             thresholds=None,
         )
+
+
+def _same_text(one: Written, other: Written) -> bool:
+    return one.hypotheses[0].tokens == other.hypotheses[0].tokens
+
+
+def _same_times(one: Written, other: Written) -> bool:
+    """Tell whether every token of an equal text begins within one of the steps of 20 ms of where it did."""
+    begins = [dict(reversed(written.alignment.pairs)) if written.alignment else {} for written in (one, other)]
+    steps = np.array([(begins[0][place], begins[1][place]) for place in begins[0]]).reshape(-1, 2)
+    return bool((np.abs(steps[:, 0] - steps[:, 1]) <= 1).all())
 
 
 async def _cut(data: bytes) -> tuple[float, list[Window]]:
@@ -115,6 +142,8 @@ def main() -> None:
         answer: Any
         if question.get("max_batch_ms"):
             answer = default_max_batch_ms(device)
+        elif question.get("alike"):
+            answer = limit.alike(question["files"], question["batch_size"])
         elif question.get("direct"):
             answer = limit.direct(question["files"])
         else:

@@ -1,5 +1,7 @@
 """Which device and which arithmetic: chosen from what is wished for and what is there."""
 
+import ctypes
+import importlib.util
 import math
 import os
 from collections.abc import Collection, Sequence
@@ -29,6 +31,8 @@ _ADVICE = (
     ("no cuda-capable device", "no GPU is visible here: ask for one, or set the device to cpu"),
     ("no kernel image", "this GPU is too old or too new for this version of CTranslate2"),
 )
+#: Of the package that the extra `cuda` brings; each needs those before it.
+_CUBLAS = ("libcublasLt.so.12", "libcublas.so.12")
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -49,6 +53,19 @@ def supported_compute_types(device: str) -> frozenset[str]:
         return frozenset(ctranslate2.get_supported_compute_types(device))
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"device {device} cannot be used: {explain(error)}") from error
+
+
+def load_cublas() -> None:
+    """Load cuBLAS from Python's packages, where the extra `cuda` has put it.
+
+    CTranslate2 asks the system's loader for it by its name, which knows nothing of Python's packages, and takes what is
+    loaded already.
+    """
+    packages = importlib.util.find_spec("nvidia")
+    for folder in (packages and packages.submodule_search_locations) or ():
+        for library in (Path(folder, "cublas", "lib", name) for name in _CUBLAS):
+            if library.exists():
+                ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
 
 
 def choose_compute_type(wishes: Sequence[str], supported: Collection[str], device: str) -> str:

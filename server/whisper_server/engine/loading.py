@@ -14,6 +14,7 @@ from whisper_server.engine.devices import (
     choose_compute_type,
     choose_device,
     explain,
+    load_cublas,
     supported_compute_types,
     usable_cpus,
 )
@@ -65,6 +66,8 @@ def load_model(path: Path, settings: EngineSettings) -> LoadedModel:
     device = choose_device(settings.device)
     compute_type = choose_compute_type(settings.compute_types, supported_compute_types(device), device)
     _quieten_libraries()
+    if device == "cuda":
+        load_cublas()
     workers = settings.schedule.workers
     # All of them for each worker: alone it is faster, and together they take hardly more of the CPU's time.
     threads = settings.cpu_threads or usable_cpus()

@@ -2,7 +2,16 @@
 
 import pytest
 
-from benchmarks.serve_figures import Figures, added_ms, best_sizes, of_limit, percentile, total
+from benchmarks.serve_figures import (
+    Figures,
+    added_ms,
+    alike_table,
+    best_sizes,
+    of_limit,
+    percentile,
+    stream_goals,
+    total,
+)
 
 
 def spent(cpu: float, wall: float = 1.0) -> Figures:
@@ -37,3 +46,31 @@ def test_what_is_added_is_the_median_of_the_pairs() -> None:
 def test_one_value_is_each_of_its_percentiles() -> None:
     assert percentile([7.0], 95) == 7.0
     assert percentile([*range(101)], 95) == 95
+
+
+def lagging(seconds: float) -> Figures:
+    return Figures(1.0, 1.0, 1.0, [seconds], 0)
+
+
+def test_on_a_cpu_each_number_of_streams_has_its_goal() -> None:
+    goals = stream_goals({1: lagging(0.5), 4: lagging(2.5)}, "cpu")
+    assert [(goal.name, goal.found, goal.met) for goal in goals] == [
+        ("Finals of 1 streams", "500 ms", True),
+        ("Finals of 4 streams", "2500 ms", False),
+    ]
+
+
+def test_on_a_gpu_the_most_streams_in_time_are_told() -> None:
+    (goal,) = stream_goals({1: lagging(0.1), 64: lagging(1.9), 128: lagging(2.1)}, "cuda")
+    assert (goal.found, goal.met) == ("64 streams", True)
+    assert not stream_goals({1: lagging(3.0)}, "cuda")[0].met
+
+
+def test_of_windows_that_share_a_batch_the_share_that_is_the_same_is_told() -> None:
+    told = alike_table({8: {"windows": 40, "texts": 39, "times": 38}})
+    assert told.splitlines()[-1].split("|")[1:-1] == [
+        " batches of 8 ",
+        "      40 ",
+        "     0.975 ",
+        "                  0.950 ",
+    ]

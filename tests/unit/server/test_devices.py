@@ -1,12 +1,14 @@
 """Which device and arithmetic are used."""
 
+import _ctypes
+import shutil
 from pathlib import Path
 
 import ctranslate2
 import pytest
 
 from whisper_server.configuration.settings import COMPUTE_TYPES
-from whisper_server.engine import devices
+from whisper_server.engine import devices, loading
 from whisper_server.engine.interface import EngineError
 
 CPU = {"float32", "int8", "int8_float32"}
@@ -87,3 +89,31 @@ def test_trouble_at_start_is_explained_in_one_sentence(said: str, explained: str
 
 def test_an_error_without_a_text_is_told_by_its_name() -> None:
     assert devices.explain(MemoryError()) == "MemoryError"
+
+
+def test_cublas_is_loaded_from_pythons_packages_where_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another library stands for it, which is some hundred times smaller."""
+    devices.load_cublas()  # Not there: nothing to do.
+    folder = tmp_path / "nvidia" / "cublas" / "lib"
+    folder.mkdir(parents=True)
+    names = ("libcublas.so.12", "libcublasLt.so.12", "libnvblas.so.12")
+    for name in names:
+        shutil.copy(_ctypes.__file__, folder / name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    devices.load_cublas()
+    loaded = Path("/proc/self/maps").read_text()
+    assert [name for name in names if str(folder / name) in loaded] == ["libcublas.so.12", "libcublasLt.so.12"]
+
+
+def test_cublas_is_looked_for_before_a_model_is_loaded_on_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(ctranslate2, "get_supported_compute_types", lambda _: {"float32"})
+    monkeypatch.setattr(loading, "load_cublas", lambda: looked.append("cublas"))
+    for device in ("cpu", "cuda"):
+        with pytest.raises(EngineError, match=f"the model cannot be loaded on {device}"):
+            loading.load_model(tmp_path, loading.EngineSettings(device))
+    assert looked == ["cublas"]

@@ -122,3 +122,31 @@ def test_models_are_listed_as_the_published_scripts_look_for_them_and_alternativ
     assert texts[0] == spoken_text("en-02.flac").replace("radio", "r****")
     assert len(set(texts)) == 3
     assert list(confidences) == sorted(confidences, reverse=True)
+
+
+OFFLINE = """
+import sys, riva.client
+service = riva.client.ASRService(riva.client.Auth(uri=sys.argv[1]))
+config = riva.client.RecognitionConfig(
+    language_code="en-US", max_alternatives=1, enable_automatic_punctuation=True, enable_word_time_offsets=True
+)
+riva.client.add_word_boosting_to_config(config, ["Ada"], 4.0)
+riva.client.add_speaker_diarization_to_config(config, False, 0)
+riva.client.add_endpoint_parameters_to_config(config, -1, -1.0, -1, -1, -1.0, -1.0)
+riva.client.add_custom_configuration_to_config(config, "")
+with open(sys.argv[2], "rb") as file:
+    riva.client.print_offline(response=service.offline_recognize(file.read(), config))
+"""
+
+
+def test_what_the_package_prints_of_a_recording_is_all_there(server: str) -> None:
+    """As its published transcribe_file_offline.py asks and prints."""
+    printed, _, final = run("-c", OFFLINE, server, str(RECORDINGS / "en-02.flac")).rpartition("Final transcript:")
+    assert final.strip() == spoken_text("en-02.flac")
+    (result,) = json.loads(printed)["results"]
+    (alternative,) = result["alternatives"]
+    assert (alternative["transcript"], alternative["languageCode"]) == (f" {final.strip()}", ["en"])
+    assert 0 < alternative["confidence"] <= 1
+    assert [word["word"] for word in alternative["words"]] == final.split()
+    assert 0 <= alternative["words"][0]["startTime"] < alternative["words"][-1]["endTime"] <= 3_100
+    assert (result["channelTag"], result["audioProcessed"]) == (1, pytest.approx(3, abs=0.5))
