@@ -4,7 +4,7 @@ Calls block, with a time limit; they run in the operator's own threads. One clie
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import kubernetes.client
@@ -18,6 +18,7 @@ from whisper_operator.kube.errors import KubeError, NotFound, Unsettled, error_f
 from whisper_operator.kube.kinds import Kind, kind_of
 
 JSON = dict[str, Any]
+T = TypeVar("T")
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
 #: Objects to a page of a list: a few MB of JSON.
@@ -35,10 +36,20 @@ Told = Callable[[Kind, JSON], object]
 
 
 class Page(NamedTuple):
-    """A part of a list: its objects, and the version of the whole list."""
+    """A part of a list: its objects, still JSON text, and the version of the whole list."""
 
-    items: list[JSON]
+    items: list[msgspec.Raw]
     version: str
+
+
+class _ListMetadata(msgspec.Struct):
+    resource_version: str = msgspec.field(name="resourceVersion", default="")
+    next_page: str = msgspec.field(name="continue", default="")
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw]
+    metadata: _ListMetadata
 
 
 def connect(threads: int, counted: Counted = lambda *_: None, told: Told = lambda *_: None) -> "KubeClient":
@@ -81,7 +92,8 @@ class KubeClient:
 
     def list(self, kind: Kind, namespace: str, *, labels: str = "", fields: str = "") -> list[JSON]:
         """Return the objects that match the selectors."""
-        return [body for page in self.pages(kind, namespace, labels=labels, fields=fields) for body in page.items]
+        pages = self.pages(kind, namespace, labels=labels, fields=fields)
+        return [msgspec.json.decode(text) for page in pages for text in page.items]
 
     def pages(self, kind: Kind, namespace: str, *, labels: str = "", fields: str = "") -> Iterator[Page]:
         """Yield the objects that match the selectors, of all namespaces when none is given, and never many at a time.
@@ -90,10 +102,9 @@ class KubeClient:
         """
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(_PAGE), "continue": ""}
         while True:
-            answer = self._json("GET", kind.path(namespace), query=query)
-            metadata = answer["metadata"]
-            yield Page(answer["items"], metadata.get("resourceVersion", ""))
-            query["continue"] = metadata.get("continue", "")
+            answer = self._read(_List, "GET", kind.path(namespace), query=query)
+            yield Page(answer.items, answer.metadata.resource_version)
+            query["continue"] = answer.metadata.next_page
             if not query["continue"]:
                 return
 
@@ -180,12 +191,14 @@ class KubeClient:
         return body
 
     def _json(self, method: str, path: str, **arguments: Any) -> JSON:
+        return self._read(JSON, method, path, **arguments)
+
+    def _read(self, shape: type[T], method: str, path: str, **arguments: Any) -> T:
         content = self._call(method, path, **arguments)
         try:
-            answer: JSON = msgspec.json.decode(content)
+            return msgspec.json.decode(content, type=shape)
         except msgspec.DecodeError as error:
-            raise Unsettled(0, f"the API server answers {method} {path} with what is no JSON: {error}") from error
-        return answer
+            raise Unsettled(0, f"what the API server answers {method} {path} cannot be read: {error}") from error
 
     def _call(
         self,

@@ -93,8 +93,8 @@ class Mirror:
         version = ""
         for page in self._client.pages(kind, namespace, labels=labels):
             version = page.version
-            for body in page.items:
-                found.add(Name(body["metadata"]["namespace"], body["metadata"]["name"]))
-                owner = self._store.put(kind, body)
+            for text in page.items:
+                name, owner = self._store.put_listed(kind, text)
+                found.add(name)
                 changed |= {owner} if owner is not None else set()
         return changed | self._store.keep_only(kind, namespace, model, found, version)

@@ -48,6 +48,18 @@ class _Entry:
     text: bytes
 
 
+class _Metadata(msgspec.Struct):
+    name: str
+    namespace: str
+    version: str = msgspec.field(name="resourceVersion", default="")
+
+
+class _Head(msgspec.Struct):
+    """What tells whether an object is news, read without the rest of it."""
+
+    metadata: _Metadata
+
+
 class Store:
     """WhisperModels, and the objects that were made for them."""
 
@@ -56,6 +68,14 @@ class Store:
         self._entries: dict[Kind, dict[Name, _Entry]] = {kind: {} for kind in (MODEL, *CHILDREN)}
         self._groups: defaultdict[tuple[Kind, str, str], set[str]] = defaultdict(set)
         self._gone: OrderedDict[tuple[Kind, Name], int] = OrderedDict()
+
+    def put_listed(self, kind: Kind, text: msgspec.Raw) -> tuple[Name, ModelKey | None]:
+        """Take note of an object of a list, as `put`; return its name too. What is known is not read any further."""
+        head = msgspec.json.decode(text, type=_Head).metadata
+        name = Name(head.namespace, head.name)
+        if not self._is_news(kind, name, _number(head.version)):
+            return name, None
+        return name, self.put(kind, msgspec.json.decode(text))
 
     def put(self, kind: Kind, body: JSON) -> ModelKey | None:
         """Take note of an object, if it is one that is watched; return whose it is when that is news."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,18 @@ def test_models_are_found_by_the_claim_that_their_artifacts_are_on() -> None:
     store.put(kinds.MODEL, model(3, "other"))
     assert names_of(store.group(kinds.MODEL, "n", "m-models")) == ["m"]
     assert names_of(store.group(kinds.MODEL, "n", "other-models")) == ["other"]
+
+
+def test_of_what_a_list_holds_the_name_is_told_and_the_owner_when_it_is_news() -> None:
+    store = Store()
+    name, owner = Name("n", "p"), ModelKey("n", "m")
+    listed = {version: msgspec.Raw(msgspec.json.encode(pod(version))) for version in (1, 2, 3)}
+    assert store.put_listed(kinds.POD, listed[2]) == (name, owner)
+    assert store.put_listed(kinds.POD, listed[2]) == (name, None)
+    assert store.put_listed(kinds.POD, listed[1]) == (name, None)
+    assert version_of(store) == "2"
+    assert store.put_listed(kinds.POD, listed[3]) == (name, owner)
+    assert store.get(kinds.POD, "n", "p") == pod(3)
 
 
 @given(st.permutations([1, 2, 3, 10, 11]))
