@@ -40,14 +40,6 @@ def notes(world: World, reason: str) -> list[str]:
     return [event["note"] for event in world.select("event") if event["reason"] == reason]
 
 
-def until_gc(world: World, name: str = "m") -> JSON:
-    """Wait for the pod of the Job that removes artifacts."""
-    labels = f"stt.whisper-operator.io/model={name},app.kubernetes.io/component=gc"
-    world.until("artifacts are being removed", lambda: bool(world.select("pod", labels)))
-    (pod,) = world.select("pod", labels)
-    return pod
-
-
 def arguments(pod: JSON) -> list[str]:
     found: list[str] = pod["spec"]["containers"][0]["args"]
     return found
@@ -57,7 +49,7 @@ def test_artifacts_on_a_named_claim_go_before_their_model_does(shared: World) ->
     shared.bring_up(**SHARED)
     assert finalizers(shared) == [FINALIZER]
     delete(shared)
-    pod = until_gc(shared)
+    pod = shared.until_gc()
     assert not shared.server_pods()
     assert arguments(pod) == ["job", "gc", "--keep-none", "--unneeded", "a" * 64, "--store", "/models"]
     assert shared.condition("Ready")["reason"] == "Deleting"
@@ -75,12 +67,12 @@ def test_what_another_model_needs_stays(shared: World) -> None:
     shared.bring_up("b", digest=DIGEST, **SHARED)
     shared.bring_up("c", digest=OTHER_DIGEST, **SHARED)
     delete(shared, "a")
-    pod = until_gc(shared, "a")
+    pod = shared.until_gc("a")
     assert arguments(pod) == ["job", "gc", "--keep", "a" * 64, "b" * 64, "--store", "/models"]
     shared.end_gc(pod)
     until_gone(shared, "a")
     delete(shared, "b")
-    pod = until_gc(shared, "b")
+    pod = shared.until_gc("b")
     assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
     shared.end_gc(pod)
     until_gone(shared, "b")
@@ -89,7 +81,7 @@ def test_what_another_model_needs_stays(shared: World) -> None:
 def test_a_foreground_deletion_removes_them_too(shared: World) -> None:
     shared.bring_up(**SHARED)
     delete(shared, "m", "--cascade=foreground")
-    shared.end_gc(until_gc(shared))
+    shared.end_gc(shared.until_gc())
     until_gone(shared)
     assert notes(shared, "ArtifactsRemoved")
 
@@ -98,7 +90,7 @@ def test_deleted_while_it_pulls_the_pull_ends_first(shared: World) -> None:
     shared.apply(**SHARED)
     shared.until_job()
     delete(shared)
-    pod = until_gc(shared)
+    pod = shared.until_gc()
     assert not shared.select("pod", "app.kubernetes.io/component=pull")
     shared.end_gc(pod)
     until_gone(shared)
@@ -112,7 +104,7 @@ def test_a_pull_of_another_model_is_waited_for_and_that_is_said(shared: World) -
     waits = "the Jobs that are at work there have not ended yet (of the WhisperModels b)"
     shared.until("it says what it waits for", lambda: waits in shared.condition("Ready", "a").get("message", ""))
     shared.publish(pull, OTHER_DIGEST)
-    pod = until_gc(shared, "a")
+    pod = shared.until_gc("a")
     assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
     shared.end_gc(pod)
     until_gone(shared, "a")
@@ -121,7 +113,7 @@ def test_a_pull_of_another_model_is_waited_for_and_that_is_said(shared: World) -
 def test_pulls_wait_while_artifacts_are_removed_and_say_so(shared: World) -> None:
     shared.bring_up("a", **SHARED)
     delete(shared, "a")
-    pod = until_gc(shared, "a")
+    pod = shared.until_gc("a")
     shared.apply("b", **SHARED)
     shared.until_condition("Progressing", "True", "WaitingForCleanup", "b")
     assert not shared.jobs("b")
@@ -132,7 +124,7 @@ def test_pulls_wait_while_artifacts_are_removed_and_say_so(shared: World) -> Non
 def test_a_job_that_fails_is_told_and_does_not_keep_the_model(shared: World) -> None:
     shared.bring_up(**SHARED)
     delete(shared)
-    shared.fail_gc(until_gc(shared), 73)
+    shared.fail_gc(shared.until_gc(), 73)
     until_gone(shared)
     (note,) = notes(shared, "ArtifactsLeft")
     assert "Artifacts may be left on the claim shared: the Job that was to remove it failed:" in note
@@ -143,7 +135,7 @@ def test_an_operator_that_is_killed_in_the_middle_goes_on(shared: World, operato
     operator.kill()
     delete(shared)
     operator.start()
-    pod = until_gc(shared)
+    pod = shared.until_gc()
     operator.kill()
     shared.end_gc(pod)
     operator.start()
@@ -205,7 +197,7 @@ def test_a_claim_that_was_made_and_that_another_model_names_outlives_its_model(w
     world.until("the first lets go of its claim", lambda: "ownerReferences" not in claim_of(world, "a-models"))
     world.until("and has a finalizer in place of that", lambda: finalizers(world, "a") == [FINALIZER])
     delete(world, "a")
-    pod = until_gc(world, "a")
+    pod = world.until_gc("a")
     assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
     world.end_gc(pod)
     until_gone(world, "a")
@@ -219,7 +211,7 @@ def test_it_goes_with_its_model_after_all_when_the_other_one_is_gone_by_then(wor
     world.bring_up("b", digest=OTHER_DIGEST, cache={"claimName": "a-models"})
     world.until("the first has a finalizer", lambda: finalizers(world, "a") == [FINALIZER])
     delete(world, "b")
-    world.end_gc(until_gc(world, "b"))
+    world.end_gc(world.until_gc("b"))
     until_gone(world, "b")
     delete(world, "a")
     until_gone(world, "a")
@@ -260,7 +252,7 @@ def hasty_operator(operator: OperatorProcess, operator_kubeconfig: Path, tmp_pat
 def test_a_job_that_never_ends_is_given_up_after_a_limit(shared: World, hasty_operator: OperatorProcess) -> None:
     shared.bring_up(**SHARED)
     delete(shared)
-    until_gc(shared)
+    shared.until_gc()
     until_gone(shared)
     (note,) = notes(shared, "ArtifactsLeft")
     assert "after 5 s, the Job m-gc-" in note
@@ -273,7 +265,7 @@ def test_a_spec_that_cannot_be_carried_out_is_no_obstacle(shared: World) -> None
     shared.apply(source={"http": {"url": "https://example.com:99999/m.tar"}}, **SHARED)
     shared.until_condition("Degraded", "True", "SpecInvalid")
     delete(shared)
-    pod = until_gc(shared)
+    pod = shared.until_gc()
     assert arguments(pod)[2:5] == ["--keep-none", "--unneeded", "a" * 64]
     shared.end_gc(pod)
     until_gone(shared)
@@ -282,7 +274,7 @@ def test_a_spec_that_cannot_be_carried_out_is_no_obstacle(shared: World) -> None
 def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world: World) -> None:
     spec: JSON = {"cache": {"keepRevisions": 1}}
     bring_up_and_replace(world, **spec)
-    pod = until_gc(world)
+    pod = world.until_gc()
     assert arguments(pod) == ["job", "gc", "--keep", "b" * 64, "--unneeded", "a" * 64, "--store", "/models"]
     assert world.status()["unneeded"] == [DIGEST]
     world.end_gc(pod)
@@ -295,7 +287,7 @@ def test_what_falls_out_of_the_kept_revisions_is_removed_and_that_is_told(world:
 def test_when_that_fails_it_is_told_and_stays_to_be_removed(world: World) -> None:
     spec: JSON = {"cache": {"keepRevisions": 1}}
     bring_up_and_replace(world, **spec)
-    world.fail_gc(until_gc(world), 73)
+    world.fail_gc(world.until_gc(), 73)
     world.until("it is told", lambda: "removal" in world.status())
     world.until("the Job is gone", lambda: not world.select("job", "app.kubernetes.io/component=gc"))
     assert (world.status()["unneeded"], world.status()["removal"]["failures"]) == ([DIGEST], 1)

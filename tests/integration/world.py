@@ -194,6 +194,13 @@ class World:
         self.until(f"attempt {attempt} of {name} has a pod", lambda: bool(pods()))
         return pods()[0]
 
+    def until_gc(self, name: str = "m") -> JSON:
+        """Wait until the Job that removes artifacts has its pod, and return the pod."""
+        labels = f"stt.whisper-operator.io/model={name},app.kubernetes.io/component=gc"
+        self.until("artifacts are being removed", lambda: bool(self.select("pod", labels)))
+        (pod,) = self.select("pod", labels)
+        return pod
+
     # What a scheduler, a kubelet and a loader would do.
 
     def set_status(self, pod: JSON, **status: Any) -> None:

@@ -24,8 +24,8 @@ from whisper_operator.reconcile.applying import Changes
 from whisper_operator.reconcile.claim_work import ClaimWork
 from whisper_operator.reconcile.conditions import Situation
 from whisper_operator.reconcile.deletion.farewell import Farewell
+from whisper_operator.reconcile.deletion.leaving import Ending, observe_leaving, retained
 from whisper_operator.reconcile.deletion.leaving import decide as decide_leaving
-from whisper_operator.reconcile.deletion.leaving import observe_leaving, retained
 from whisper_operator.reconcile.measuring import measure_pull
 from whisper_operator.reconcile.objects import JSON
 from whisper_operator.reconcile.observation import Observed, is_pending, observe
@@ -147,7 +147,7 @@ class Reconciler:
         seen = observe_leaving(self._client, body)
         ending = decide_leaving(seen, now, timedelta(seconds=self._settings.deletion_timeout_seconds))
         if not ending.release and self._farewell.is_pointless(seen):
-            self._farewell.release(seen.model)
+            self._farewell.release(seen.model, Ending(release=True))
             return Visit(exists=True)
         self._farewell.carry_out(seen, ending, now)
         if not ending.release:
@@ -158,7 +158,7 @@ class Reconciler:
             return Visit(exists=True, look_again=_LOOK_AGAIN)
         for note in ending.notes:
             self._write_event(seen.model, note)
-        self._farewell.release(seen.model)
+        self._farewell.release(seen.model, ending)
         return Visit(exists=True)
 
     def gone(self, body: JSON) -> None:

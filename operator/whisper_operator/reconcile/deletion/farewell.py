@@ -46,8 +46,8 @@ class Farewell:
         model = seen.model
         if ending.stop_servers and seen.deployment is not None:
             self._delete(kinds.DEPLOYMENT, model, seen.deployment)
-        for job in ending.delete:
-            self._delete(kinds.JOB, model, job)
+        if not ending.release:
+            self._delete_jobs(model, ending)
         if ending.owns_claim is not None and seen.claim is not None and model.spec.cache.claim_name is None:
             with suppress(NotFound):
                 set_claim_owner(self._client, model, seen.claim, owned=ending.owns_claim)
@@ -56,12 +56,24 @@ class Farewell:
             if self._work.start(self._job(seen), model.claim, now, unless=everything):
                 _log.info("started to remove artifacts", extra={"model": str(model.key), "claim": model.claim})
 
-    def release(self, model: Model) -> None:
-        """Let the model go: Kubernetes removes it then, and what it owns."""
+    def release(self, model: Model, ending: Ending) -> None:
+        """Let the model go: Kubernetes removes it then, and what it owns.
+
+        Its Jobs go after it. Without the one that has removed its artifacts, an operator that was killed in between
+        would not know that this is done, and start another; one that is left ends, and goes, by its own limits.
+
+        Raises:
+            KubeError: a call failed.
+        """
         rest = [finalizer for finalizer in model.finalizers if finalizer != names.FINALIZER]
         with suppress(NotFound):
             set_finalizers(self._client, model, rest)
         _log.info("let the model go", extra={"model": str(model.key)})
+        self._delete_jobs(model, ending)
+
+    def _delete_jobs(self, model: Model, ending: Ending) -> None:
+        for job in ending.delete:
+            self._delete(kinds.JOB, model, job)
 
     def _job(self, seen: Leaving) -> JSON:
         return build_gc_job(seen.model, self._settings, seen.removal, seen.placement, seen.beside)
