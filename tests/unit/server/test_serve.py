@@ -12,13 +12,15 @@ import aiohttp
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from riva.client.proto import riva_asr_pb2_grpc
+from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
+from tests.unit.server.audio_files import tone, wav
 from tests.unit.server.conftest import loopback_settings, recognize_request
 from tests.unit.server.fakes import FakeEngine
 from tests.unit.server.waiting import until
 from whisper_contract.reasons import EXIT_RETRY, EXIT_USAGE
 from whisper_contract.termination import TerminationMessage
+from whisper_server.api import transcription_pb2, transcription_pb2_grpc
 from whisper_server.artifact import Artifact, open_artifact
 from whisper_server.cli import serve_artifact
 from whisper_server.configuration.settings import Settings
@@ -200,6 +202,58 @@ async def test_requests_over_http_are_taken_and_finished_like_calls(
     await until(lambda: len(life.engine.requests) == 3)
     life.engine.gate.set()
     assert await in_flight == await late == ("Hello there. And bye.", "close")
+    life.terminate()
+    await life.task
+
+
+async def test_what_is_set_bounds_its_calls(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+    life = Life(
+        artifact,
+        caplog,
+        drain_delay_seconds=0,
+        max_audio_seconds=3,
+        max_requests=1,
+        max_streams=0,
+        max_upload_bytes=32_000,
+        max_message_bytes=100_000,
+        idle_timeout_seconds=1,
+    )
+    life.loaded.set()
+    async with await life.channel() as channel:
+        stub = riva_asr_pb2_grpc.RivaSpeechRecognitionStub(channel)
+
+        async def trouble(call: Any) -> tuple[grpc.StatusCode, str]:
+            return await call.code(), await call.details()
+
+        code, words = await trouble(stub.Recognize(recognize_request(wav(tone(8_000, seconds=4), 8_000))))
+        assert (code, words.partition(":")[0]) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "the audio is longer than the 3 s that a request may hold",
+        )
+        begin = riva_asr_pb2.StreamingRecognizeRequest(streaming_config={"config": {}})
+        code, words = await trouble(stub.StreamingRecognize(iter([begin])))
+        assert (code, "0 live streams" in words) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+        uploads = transcription_pb2_grpc.TranscriptionStub(channel)
+        detailed = wav(tone(48_000, seconds=2), 48_000)
+        piece = transcription_pb2.TranscribeRequest
+        pieces = [piece(config={}), piece(audio=detailed[:60_000]), piece(audio=detailed[60_000:120_000])]
+        upload = uploads.Transcribe(iter(pieces))
+        code, words = await trouble(upload)
+        assert (code, words) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "the audio is larger than the 100000 bytes that a request may hold",
+        )
+        silent = uploads.Transcribe()
+        await silent.write(transcription_pb2.TranscribeRequest(config={}))
+        assert (await trouble(silent))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        life.engine.gate.clear()
+        short = recognize_request()
+        first = stub.Recognize(short)
+        await until(lambda: len(life.engine.requests) == 2)
+        code, words = await trouble(stub.Recognize(short))
+        assert (code, "busy with 1 requests" in words) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+        life.engine.gate.set()
+        assert (await first).results
     life.terminate()
     await life.task
 
