@@ -1,6 +1,8 @@
 """The commands that pages show, typed into a real cluster, with a hand that does the work of kubelets."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,13 +76,38 @@ def test_the_operator_is_installed_upgraded_rolled_back_and_uninstalled(
 
 
 def test_a_model_that_waits_for_an_operator_that_is_gone_can_be_let_go(world: World) -> None:
-    patch = commands(INSTALLING["Uninstall it"], "kubectl")[-1]
+    *_, patch = commands(INSTALLING["Uninstall it"], "kubectl")
     body = model(minimal(), "waits")
     body["metadata"]["finalizers"] = ["example.com/nobody"]
     world.kubectl("create", "--filename=-", stdin=json.dumps(body))
     world.kubectl("delete", "wm", "waits", "--wait=false")
     world.kubectl(*(word.replace("NAME", "waits") for word in patch))
     world.until("it is gone", lambda: not world.exists("whispermodel", "waits"))
+
+
+def test_models_definition_and_namespace_can_be_uninstalled(control_plane: ControlPlane, world: World) -> None:
+    world.apply("my-whisper")
+    see, *remove, _ = commands(INSTALLING["Uninstall it"], "kubectl")
+    assert "my-whisper" in world.kubectl(*see)
+    told = ""
+    for call in remove:  # others need them: only asked whether that would be done
+        named = [world.namespace if word == "whisper-operator" else word for word in call]
+        told += control_plane.kubectl(*named, DRY_RUN)
+    for gone in ("my-whisper", "whispermodels.stt.whisper-operator.io", world.namespace):
+        assert f'"{gone}" deleted' in told
+
+
+def test_the_commands_about_the_store_tell_what_is_in_use_and_who_pulls(world: World, tmp_path: Path) -> None:
+    world.bring_up("serves")
+    world.apply("pulls")
+    (job,) = world.until_job(name="pulls")["metadata"]["ownerReferences"]
+    in_use, pulls = commands(sections("store.md")["Giving space back"], "kubectl")
+    (pipeline,) = re.findall(r"^\$ kubectl get whispermodels.*?(\|.*)$", (DOCS / "store.md").read_text(), re.MULTILINE)
+    objects = world.kubectl(*in_use)
+    subprocess.run(["bash", "-ec", f"cat {pipeline}"], cwd=tmp_path, input=objects, text=True, check=True)
+    digest = world.get("whispermodel", "serves")["status"]["artifact"]["digest"]
+    assert digest in (tmp_path / "in-use.txt").read_text().splitlines()
+    world.until("the Job has a pod", lambda: job["uid"] in world.kubectl(*pulls))
 
 
 def test_the_commands_about_alerts_work(world: World) -> None:
@@ -125,7 +152,8 @@ def test_the_pages_secrets_and_configmaps_can_be_made(
     (tmp_path / "login").mkdir()
     for name in ("PATH-OF-THE-KEY-FILE", "PATH-OF-THE-PEM-FILE", "login/token"):
         (tmp_path / name).write_text("{}")
-    made = [call for text in sections("sources.md").values() for call in commands(text, "kubectl")]
+    (tmp_path / "clip.flac").write_text("a recording")
+    made = [call for page in ("sources.md", "server.md") for call in commands((DOCS / page).read_text(), "kubectl")]
     assert {call[0] for call in made} == {"create"}
     for call in made:
         assert "created (server dry run)" in control_plane.kubectl(*call, DRY_RUN)
@@ -145,8 +173,11 @@ def test_the_commands_about_storage_and_policies_work(world: World) -> None:
     assert "networkpolicy.networking.k8s.io/whisper-servers created" in world.kubectl(*policies)
 
 
-def test_the_command_about_gpu_nodes_tells_how_many_gpus_they_have(control_plane: ControlPlane) -> None:
+def test_the_commands_about_gpu_nodes_tell_how_many_gpus_they_have_and_share_them(control_plane: ControlPlane) -> None:
     (ask,) = commands(sections("gpus.md")["What the nodes need"], "kubectl")
+    (share,) = commands(sections("gpus.md")["One GPU for several servers"], "kubectl")
+    control_plane.kubectl("create", "namespace", share[-1])
+    assert "configmap/time-slicing created" in control_plane.kubectl(*share)
     node = {
         "apiVersion": "v1",
         "kind": "Node",

@@ -21,8 +21,9 @@ from tests.support.chart import (
     render,
     render_text,
 )
+from tests.support.chart_readme import README
 from tests.support.documents import read_yaml
-from tests.support.pages import DOCS, fenced
+from tests.support.pages import DOCS, commands, fenced
 from whisper_operator.api.defaults import ServerDefaults
 from whisper_operator.cli import build_parser
 from whisper_operator.settings import PREFIX, Settings, read_settings
@@ -147,11 +148,20 @@ def test_a_model_is_in_the_releases_namespace_and_stays_unless_it_says_otherwise
 
 
 @pytest.mark.parametrize(
-    "block", fenced((DOCS / "installing.md").read_text(), "yaml"), ids=lambda text: text.split()[0]
+    "block",
+    [block for page in ("installing.md", "security.md") for block in fenced((DOCS / page).read_text(), "yaml")],
+    ids=lambda text: text.split()[0],
 )
-def test_values_that_the_page_about_installing_shows_are_taken(block: str, tmp_path: Path) -> None:
+def test_values_that_a_page_shows_are_taken(block: str, tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text(block)
-    assert len(render(f"--values={tmp_path / 'values.yaml'}")) > len(render())
+    assert render_text(f"--values={tmp_path / 'values.yaml'}") != render_text()
+
+
+def test_the_readmes_commands_are_typed_in_the_charts_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CHART)
+    install, _, show = commands(README.read_text(), "helm")
+    assert "kind: Deployment" in helm("template", *install[1:])
+    assert "kind: CustomResourceDefinition" in helm(*show)
 
 
 def test_it_renders_with_the_values_of_a_release_that_knew_no_defaults_of_servers() -> None:

@@ -4,14 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cluster import binaries
 from tests.demo.kind import IMAGES
 from tests.support.chart import CHART
 from tests.support.documents import read_yaml
-from tests.support.pages import DOCS, commands, rows, sections
+from tests.support.pages import DOCS, commands, fenced, rows, sections
+from tests.support.whispermodels import minimal
 from whisper_operator.api import names
 from whisper_operator.api.reasons import EXPLANATIONS
+from whisper_operator.api.spec import parse_spec
 from whisper_operator.builders import pods
 from whisper_server.client.cli import build_parser
 from whisper_server.http.form import FILE
@@ -97,6 +100,14 @@ def test_a_table_of_reasons_names_reasons(page: str, heading: str) -> None:
 def test_the_claims_page_says_of_reasons_what_status_says() -> None:
     for reason, when, next_step in rows(sections("claims.md")["When it fails"]):
         assert (when, next_step) == (EXPLANATIONS[reason].when, EXPLANATIONS[reason].next_step)
+
+
+def test_a_recording_of_ones_own_is_named_as_the_resource_has_it() -> None:
+    (shown,) = fenced((DOCS / "server.md").read_text(), "yaml")
+    clip = parse_spec(minimal() | yaml.safe_load(shown)["spec"]).server.golden_clip
+    (create,) = commands((DOCS / "server.md").read_text(), "kubectl")
+    assert clip is not None
+    assert create[1:3] == ["configmap", clip.config_map_name]
 
 
 def test_the_claims_page_names_the_user_that_the_pods_run_as() -> None:

@@ -38,6 +38,13 @@ def test_every_command_is_understood(folder: Path, call: list[str]) -> None:
     assert build_parser().parse_args(call).file == Path("model.yaml")
 
 
+def test_the_readmes_file_is_one_of_the_examples_that_are_understood() -> None:
+    (call,) = commands((ROOT / "README.md").read_text(), "whisper-operator")
+    examples = sorted((ROOT / "examples").glob("whispermodel-*.yaml"))
+    assert ROOT / build_parser().parse_args(call).file in examples
+    assert all(parse_content(file.read_text(), file.name).models for file in examples)
+
+
 def test_the_client_is_called_as_it_takes_it() -> None:
     (call,) = commands(PAGE, "whisper-client")
     build_client_parser().parse_args(call)

@@ -61,9 +61,10 @@ def samples(recording: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def server(published_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The real server with the real model."""
+    """The real server with the real model, called as the quick start's."""
     folder = tmp_path_factory.mktemp("server")
-    with ServerProcess(folder, "--model", str(published_artifact), "--device", "cpu") as process:
+    arguments = ("--model", str(published_artifact), "--model-name", "whisper-tiny", "--device", "cpu")
+    with ServerProcess(folder, *arguments) as process:
         yield process
 
 
@@ -97,6 +98,15 @@ def test_a_command_of_the_page_does_what_the_page_says(command: Command, clone: 
     # What is told meanwhile depends on the machine.
     assert [line for line in command.shown if line not in printed and not line.startswith("... ")] == []
     assert done.stdout
+
+
+@pytest.mark.parametrize("program", ["whisper-client", "curl"])
+def test_the_quick_starts_commands_hear_what_is_said(program: str, clone: Path, server: ServerProcess) -> None:
+    consoles = fenced(sections("quick-start.md")["A transcript"], "console")
+    (line,) = re.findall(rf"^\$ ({program} .*)$", "".join(consoles), re.MULTILINE)
+    done = typed(clone, directed(line, server), WHISPER_CLIENT_SERVER=server.address)
+    assert done.returncode == 0, done.stderr
+    assert spoken_text(SPOKEN) in done.stdout
 
 
 def test_the_page_has_every_example_called() -> None:
