@@ -45,6 +45,8 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 PROMPT_LENGTHS = 16
 #: On a GPU up to the first number whose finals are late.
 STREAMS = {"cpu": (1, 4), "cuda": (1, 8, 16, 32, 64, 128, 256)}
+#: Random weights end no text by themselves; a short clip has a shorter one than this, a full window a longer one.
+TEXT_TOKENS = {"small": 0, "turbo": 32}
 #: For what shares a batch.
 ALIKE_SIZES = (2, 8, 32)
 #: In which the requests of a scenario are interleaved.
@@ -77,7 +79,8 @@ class Scenario:
 def main() -> None:
     """Run the benchmark."""
     arguments = _parse()
-    report = Report(arguments.output or RESULTS / f"serve-{arguments.device}.md")
+    kind = arguments.device if arguments.shape == "small" else f"{arguments.device}-{arguments.shape}"
+    report = Report(arguments.output or RESULTS / f"serve-{kind}.md")
     with tempfile.TemporaryDirectory(prefix="whisper-serve-") as name, ExitStack() as stack:
         folder = Path(name)
         _Benchmark(arguments, report, folder, stack).run()
@@ -94,7 +97,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--peer-seconds", type=float, default=60.0, metavar="S", help="each a scenario (%(default)s)")
     parser.add_argument("--streams", type=int, nargs="+", metavar="N", help="1 4, on a GPU more")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each model; 0: every core")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="benchmarks/results/serve-DEVICE.md")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="of a window; 0: no limit; of turbo's shape 32")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="benchmarks/results/serve-DEVICE[-SHAPE].md")
     return parser.parse_args()
 
 
@@ -109,10 +113,13 @@ class _Benchmark:
         self._arguments = arguments
         self._report = report
         self._device: str = arguments.device
-        how = Running(arguments.device, arguments.compute_type, arguments.threads)
+        self._max_new_tokens: int = (
+            TEXT_TOKENS[arguments.shape] if arguments.max_new_tokens is None else arguments.max_new_tokens
+        )
+        how = Running(arguments.device, arguments.compute_type, arguments.threads, self._max_new_tokens)
         model = publish(folder, arguments.shape, _say)
         self._short, self._long = short_files(), make_long_files(folder)
-        self._limit = stack.enter_context(module("serve_limit", model, how.device, how.compute_type, how.threads))
+        self._limit = stack.enter_context(module("serve_limit", model, *how.arguments))
         self._contenders = stack.enter_context(running_contenders(model, how))
         self._callers = stack.enter_context(module("serve_load"))
         self._goals: list[Goal] = []
@@ -132,7 +139,10 @@ class _Benchmark:
         arguments = self._arguments
         self._report.add(f"# One model, many callers, on {where}")
         self._report.add(f"`python -m benchmarks.serve {' '.join(sys.argv[1:])}`".replace(" `", "`"))
-        self._report.add(f"{machine()}{_gpu(self._device)}; {arguments.shape} model, {arguments.compute_type}")
+        self._report.add(
+            f"{machine()}{_gpu(self._device)}; {arguments.shape} model, {arguments.compute_type}"
+            f"{_texts(self._max_new_tokens)}"
+        )
 
     def _find_limits(self) -> tuple[int, dict[str, Figures]]:
         """Return the size of batches beyond which larger ones bring little, and the limit of each kind of files."""
@@ -194,7 +204,7 @@ class _Benchmark:
 
     def _measure(self, one: Contender, work: Work) -> Figures:
         before = cpu_seconds(one.pid)
-        came = self._callers.ask(asdict(replace(work, server=one.address, temperature=one.temperature)))
+        came = self._callers.ask(asdict(replace(work, server=one.address, options=dict(one.options))))
         spent = cpu_seconds(one.pid) - before
         return Figures(came["audio_seconds"], came["wall"], spent, came["seconds"], peak_memory_bytes(one.pid))
 
@@ -241,6 +251,10 @@ def _scenarios(short: list[str], long: list[str], many: int, requests: int) -> I
     yield Scenario(BESIDE, replace(clips, long=long), "long")
     prompts = replace(clips, callers=many, prompts=PROMPT_LENGTHS)
     yield Scenario(f"Short clips, {many} callers, {PROMPT_LENGTHS} lengths of prompt", prompts, "short")
+
+
+def _texts(max_new_tokens: int) -> str:
+    return f"; texts of at most {max_new_tokens} tokens" if max_new_tokens else ""
 
 
 def _gpu(device: str) -> str:

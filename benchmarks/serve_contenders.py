@@ -5,9 +5,9 @@ import socket
 import subprocess
 import sysconfig
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.checkpoint import LARGE_V3_TURBO, make_checkpoint
@@ -27,11 +27,18 @@ class Running:
         device: cpu or cuda.
         compute_type: of CTranslate2.
         threads: of each model; 0 for every core.
+        max_new_tokens: of each window's text; 0 for as many as the model writes.
     """
 
     device: str
     compute_type: str
     threads: int
+    max_new_tokens: int
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        """Return what the benchmark's own programs are started with."""
+        return self.device, self.compute_type, self.threads, self.max_new_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +49,14 @@ class Contender:
         name: as the table has it.
         address: host and port of its gRPC.
         pid: of its process.
-        temperature: sent to it as an option, if not empty.
+        options: sent to it with each request.
         is_ours: and not a peer.
     """
 
     name: str
     address: str
     pid: int
-    temperature: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     is_ours: bool = False
 
 
@@ -67,7 +74,7 @@ def running_contenders(model: Path, how: Running) -> Iterator[list[Contender]]:
     with ExitStack() as stack:
         found = [stack.enter_context(_ours(model, how))]
         for kind, name in _PEERS.items():
-            peer = stack.enter_context(module("serve_peers", model, kind, how.device, how.compute_type, how.threads))
+            peer = stack.enter_context(module("serve_peers", model, kind, *how.arguments))
             found.append(Contender(name, f"127.0.0.1:{int(peer.read_line())}", peer.process.pid))
         yield found
 
@@ -91,7 +98,8 @@ def _ours(model: Path, how: Running) -> Iterator[Contender]:
     command = [_SCRIPTS / "whisper-server", *(part for flag in flags.items() for part in flag)]
     with running(command) as server:
         _wait_ready(probe_port, server)
-        yield Contender("ours", f"127.0.0.1:{grpc_port}", server.process.pid, temperature="0", is_ours=True)
+        options = {"temperature": "0"} | ({"max_new_tokens": f"{how.max_new_tokens}"} if how.max_new_tokens else {})
+        yield Contender("ours", f"127.0.0.1:{grpc_port}", server.process.pid, options, is_ours=True)
 
 
 def _free_port() -> int:

@@ -3,7 +3,7 @@
 All files are first decoded and cut into windows; then the windows go through the model in static batches, by as many
 threads as the server has workers. A line of standard input is a question, one of standard output its answer, both JSON.
 
-  python -m benchmarks.serve_limit MODEL DEVICE COMPUTE_TYPE THREADS
+  python -m benchmarks.serve_limit MODEL DEVICE COMPUTE_TYPE THREADS MAX_NEW_TOKENS
 """
 
 import asyncio
@@ -39,11 +39,11 @@ from whisper_server.engine.schedule.rows import ScheduleSettings
 class Limit:
     """A model, and the parts of the server that lead to it."""
 
-    def __init__(self, path: Path, settings: EngineSettings) -> None:
+    def __init__(self, path: Path, settings: EngineSettings, max_new_tokens: int | None) -> None:
         self._model = load_model(path, settings)
         self._runner = WhisperRunner(self._model.whisper, self._model.vocabulary)
         self._threads = ThreadPoolExecutor(settings.schedule.workers)
-        decoding = DecodingOptions(temperatures=(0.0,))
+        decoding = DecodingOptions(temperatures=(0.0,), max_new_tokens=max_new_tokens)
         self._prompt = make_prompt(self._model.vocabulary, Before(), "en", Task.TRANSCRIBE, timestamps=False)
         self._key = make_key(self._model.vocabulary, decoding, self._prompt, 0.0)
 
@@ -134,9 +134,9 @@ def _batches(rows: Sequence[Write], size: int) -> Iterator[Sequence[Write]]:
 def main() -> None:
     """Answer questions until there are no more."""
     keep_freed_memory()
-    path, device, compute_type, threads = sys.argv[1:]
+    path, device, compute_type, threads, max_new_tokens = sys.argv[1:]
     settings = EngineSettings(device, (compute_type,), int(threads), ScheduleSettings())
-    limit = Limit(Path(path), settings)
+    limit = Limit(Path(path), settings, int(max_new_tokens) or None)
     for line in sys.stdin:
         question = json.loads(line)
         answer: Any

@@ -38,7 +38,7 @@ class Work:
         requests: in all, of those that are timed.
         prompts: how many different lengths of hotwords.
         streaming: whether to speak at the pace of a microphone and take the time of the finals.
-        temperature: sent as an option where the server takes one, so that no window is tried again.
+        options: sent with each request, where the server takes any: that no window is tried again.
         seed: of the order of files.
     """
 
@@ -49,7 +49,7 @@ class Work:
     requests: int = 20
     prompts: int = 0
     streaming: bool = False
-    temperature: str = ""
+    options: dict[str, str] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -142,8 +142,7 @@ class _Caller:
         config = riva_asr_pb2.RecognitionConfig(language_code="en-US", **fields)
         if self._work.prompts:
             config.speech_contexts.add(phrases=[" ".join(["red"] * (1 + number % self._work.prompts))])
-        if self._work.temperature:
-            config.custom_configuration["temperature"] = self._work.temperature
+        config.custom_configuration.update(self._work.options)
         return config
 
     async def speak(self, number: int) -> list[float]:
