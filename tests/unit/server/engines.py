@@ -1,6 +1,7 @@
 """The real engine with the real small model, loaded once; an observer that remembers."""
 
 import functools
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +23,9 @@ from whisper_server.engine.whisper import WhisperEngine
 ENGLISH = sorted(path.name for path in RECORDINGS.glob("en-*.flac"))
 KOREAN = sorted(path.name for path in RECORDINGS.glob("ko-*.flac"))
 
-SETTINGS = EngineSettings("cpu", cpu_threads=1, schedule=ScheduleSettings(max_batch=4))
+#: cuda, to try the engine on a GPU.
+DEVICE = os.environ.get("WHISPER_TEST_DEVICE", "cpu")
+SETTINGS = EngineSettings(DEVICE, cpu_threads=1, schedule=ScheduleSettings(max_batch=4))
 #: Greedy, without anything to fall back to: the cheapest way to a text.
 GREEDY = DecodingOptions(beam_size=1, temperatures=(0.0,))
 

@@ -26,7 +26,8 @@ def test_workers_share_one_model_and_the_choice_of_arithmetic_is_told(
 ) -> None:
     caplog.set_level(logging.INFO, "whisper_server")
     schedule = ScheduleSettings(workers=3)
-    model = load_model(published_artifact, replace(SETTINGS, compute_types=("float16", "float32"), schedule=schedule))
+    settings = EngineSettings("cpu", ("float16", "float32"), 1, schedule)
+    model = load_model(published_artifact, settings)
     assert model.whisper.num_workers == 3
     assert "model loaded on cpu as float32" in caplog.messages
 

@@ -12,6 +12,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from tests.support.models import spoken_text
 from tests.unit.server.engines import (
+    DEVICE,
     ENGLISH,
     GREEDY,
     KOREAN,
@@ -60,7 +61,7 @@ def gap() -> Samples:
 @pytest.fixture(scope="session")
 def reference(published_artifact: Path) -> WhisperModel:
     """faster-whisper on the same model."""
-    return WhisperModel(str(published_artifact), device="cpu", cpu_threads=1)
+    return WhisperModel(str(published_artifact), device=DEVICE, cpu_threads=1)
 
 
 def assert_equal(ours: Transcription, theirs: Any, seconds: float = 0.02) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.server.engines import SETTINGS, model
+from tests.unit.server.engines import DEVICE, SETTINGS, model
+from whisper_server.engine.devices import default_max_batch
 from whisper_server.engine.interface import EngineError
 from whisper_server.engine.loading import LoadedModel
 from whisper_server.engine.payloads import Payload, Result
@@ -45,17 +46,23 @@ def test_a_batch_for_which_there_is_no_room_is_halved(model: LoadedModel) -> Non
 
 
 def test_a_device_without_room_for_one_window_cannot_be_used(model: LoadedModel) -> None:
-    with pytest.raises(EngineError, match="the model cannot run on cpu: there is not enough memory: choose a smaller"):
+    with pytest.raises(
+        EngineError, match=f"the model cannot run on {DEVICE}: there is not enough memory: choose a smaller"
+    ):
         rehearse(model, SmallDevice(model, room=0), 4, word_times=True)
 
 
 def test_a_device_that_does_not_work_is_said_in_a_sentence(model: LoadedModel) -> None:
     says = "Library libcublas.so.12 is not found or cannot be loaded"
-    with pytest.raises(EngineError, match=r"the model cannot run on cpu: cuBLAS 12 is missing: .* \(Library libcublas"):
+    with pytest.raises(
+        EngineError, match=rf"the model cannot run on {DEVICE}: cuBLAS 12 is missing: .* \(Library libcublas"
+    ):
         rehearse(model, SmallDevice(model, room=0, says=says), 4, word_times=False)
 
 
-@pytest.mark.parametrize(("max_batch", "sizes"), [(3, [3]), (0, [8])], ids=["as set", "as is best on a CPU"])
+@pytest.mark.parametrize(
+    ("max_batch", "sizes"), [(3, [3]), (0, [default_max_batch(DEVICE)])], ids=["as set", "as is best"]
+)
 async def test_a_model_that_is_loaded_has_run_its_largest_batch(
     published_artifact: Path, monkeypatch: pytest.MonkeyPatch, max_batch: int, sizes: list[int]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from tests.support.checkpoints import convert_model, make_shape
-from tests.unit.server.engines import GREEDY, SETTINGS, recording, transcribe
+from tests.unit.server.engines import DEVICE, GREEDY, SETTINGS, recording, transcribe
 from whisper_server.engine.whisper import WhisperEngine
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ async def test_models_of_every_shape_write_what_faster_whisper_writes(tmp_path: 
     path = convert_model(source, tmp_path / "model")
     engine = await WhisperEngine.load(path, SETTINGS)
     try:
-        reference = WhisperModel(str(path), device="cpu", cpu_threads=1)
+        reference = WhisperModel(str(path), device=DEVICE, cpu_threads=1)
         # A text that may not end: a decoder that was never trained in this shape may have nothing to say.
         suppressed = (-1, reference.hf_tokenizer.token_to_id("<|endoftext|>"))
         samples = recording("en-02.flac")
