@@ -58,6 +58,14 @@ DO_NOT_RESAMPLE = """() => {
     return connect.call(this, stream);
   };
 }"""
+#: And it takes its time to close what plays and records, which it refuses to close again meanwhile.
+CLOSE_SLOWLY = """() => {
+  const closing = new WeakSet();
+  AudioContext.prototype.close = async function () {
+    if (closing.has(this)) throw new DOMException("closed twice", "InvalidStateError");
+    closing.add(this);
+  };
+}"""
 #: What stands between the times of a line.
 TO = "\N{EN DASH}"
 #: The page knows what the server serves, or that it needs a token.
@@ -318,6 +326,7 @@ async def test_a_second_stop_does_without_the_last_words(browser: Browser, serve
 async def test_a_microphone_with_a_rate_of_its_own_is_heard_too(browser: Browser, served: HttpServed) -> None:
     async with opened(browser, address(served)) as page:
         await page.evaluate(DO_NOT_RESAMPLE)
+        await page.evaluate(CLOSE_SLOWLY)
         await page.get_by_role("button", name="Speak").click()
         await expect(said(page)).to_have_text([re.compile("Hello there."), re.compile("And bye.")])
         await page.get_by_role("button", name="Stop").click()

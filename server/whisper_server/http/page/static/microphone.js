@@ -76,10 +76,12 @@ export class Microphone {
     conversation.end();
   }
 
+  // Again without effect: Firefox refuses to close a context that it is closing.
   close() {
+    if (!this.isOpen) return;
     this.isOpen = false;
     this.#stream.getTracks().forEach((track) => track.stop());
-    if (this.#context.state !== "closed") this.#context.close();
+    this.#context.close();
     this.#resolve();
   }
 }
