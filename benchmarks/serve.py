@@ -143,6 +143,10 @@ class _Benchmark:
             f"{machine()}{_gpu(self._device)}; {arguments.shape} model, {arguments.compute_type}"
             f"{_texts(self._max_new_tokens)}"
         )
+        self._report.add(
+            f"Each scenario has {arguments.requests} requests of ours, a long file counted as {CLIPS_IN_A_LONG_FILE}; "
+            f"a peer is sent no more once it has had {arguments.peer_seconds:.0f} s."
+        )
 
     def _find_limits(self) -> tuple[int, dict[str, Figures]]:
         """Return the size of batches beyond which larger ones bring little, and the limit of each kind of files."""
