@@ -66,6 +66,8 @@ CLOSE_SLOWLY = """() => {
     closing.add(this);
   };
 }"""
+#: And it never starts where there is nothing that plays sound.
+NEVER_START = "() => { AudioContext.prototype.resume = () => new Promise(() => {}); }"
 #: What stands between the times of a line.
 TO = "\N{EN DASH}"
 #: The page knows what the server serves, or that it needs a token.
@@ -395,3 +397,12 @@ async def test_a_microphone_that_cannot_be_used_is_told_with_what_to_do(
         await page.get_by_role("button", name="Speak").click()
         await expect(page.get_by_role("alert")).to_contain_text(sentence)
         await expect(page.get_by_role("alert")).to_contain_text(next_step)
+
+
+async def test_sound_that_does_not_start_is_told_with_what_to_do(browser: Browser, served: HttpServed) -> None:
+    async with opened(browser, address(served)) as page:
+        await page.evaluate(NEVER_START)
+        await page.get_by_role("button", name="Speak").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The browser's sound does not start.")
+        await expect(page.get_by_role("alert")).to_contain_text("Connect loudspeakers or headphones")
+        await expect(page.get_by_role("button", name="Speak")).to_be_visible()

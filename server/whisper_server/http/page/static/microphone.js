@@ -1,6 +1,8 @@
 // The microphone: samples of 16 bits, in one channel, as they come.
 
 const SAMPLE_RATE = 16000;
+// How long the browser's sound may take to start. Firefox waits for ever where there is nothing to play it.
+const PATIENCE_MS = 5000;
 
 export class Microphone {
   #stream;
@@ -27,12 +29,13 @@ export class Microphone {
     // Whisper has learned from raw recordings: what is made for calls between people takes away more than it gives.
     const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
     const stream = await navigator.mediaDevices.getUserMedia({ audio });
+    const microphone = new Microphone();
     try {
-      const microphone = new Microphone();
-      await microphone.#connect(stream);
+      await inTime(microphone.#connect(stream));
       return microphone;
     } catch (error) {
       stream.getTracks().forEach((track) => track.stop());
+      microphone.#context?.close().catch(() => {}); // It may be closed already.
       throw error;
     }
   }
@@ -86,6 +89,18 @@ export class Microphone {
   }
 }
 
+async function inTime(promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new DOMException("The sound does not start.", "TimeoutError")), PATIENCE_MS);
+  });
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 // Returns what is wrong and what to do about it.
 export function microphoneTrouble(error) {
   switch (error.name) {
@@ -98,6 +113,11 @@ export function microphoneTrouble(error) {
       return ["There is no microphone.", "Connect one, then press Speak again; or choose a file."];
     case "NotReadableError":
       return ["The microphone cannot be used now.", "End other programs that use it, then press Speak again."];
+    case "TimeoutError":
+      return [
+        "The browser's sound does not start.",
+        "Connect loudspeakers or headphones, without which some browsers do not record, then press Speak again; or choose a file.",
+      ];
     default:
       return ["The microphone does not work here.", `Choose a file instead. The browser says: ${error.message}`];
   }
