@@ -71,6 +71,10 @@ def letters(text: str) -> str:
     return re.sub(r"\s|\x00", "", text)
 
 
+def test_a_cue_is_seven_seconds_and_two_lines_of_42_columns_at_most() -> None:
+    assert (CUE_MILLISECONDS, CUE_LINES, LINE_COLUMNS) == (7_000, 2, 42)
+
+
 @settings(max_examples=50)
 @given(segments())
 def test_no_letter_is_lost_and_every_cue_is_short_enough(segment: Segment) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from faster_whisper.audio import decode_audio
 from tests.unit.server import audio_files
 from tests.unit.server.audio_files import RATE, SECONDS, encode, samples_of, tone, wav
 from tests.unit.server.hostile_audio import HOSTILE, PLAYLISTS
-from whisper_server.audio.formats import AudioHint, Encoding
+from whisper_server.audio.decode import container_blocks
+from whisper_server.audio.formats import AudioHint, Container, Encoding
 from whisper_server.audio.samples import SAMPLE_RATE, Samples
 from whisper_server.errors import InvalidRequestError
 
@@ -203,6 +205,21 @@ def test_no_playlist_under_any_label_makes_a_connection(encoding: Encoding) -> N
                         decoded(magic + data, encoding, rate)
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+def test_even_where_ffmpeg_takes_a_list_of_files_for_audio_it_opens_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request leads there: the bound behind the bound."""
+
+    class List(io.BytesIO):
+        starved = False
+
+    (tmp_path / "secret.wav").write_bytes(wav(tone()))
+    monkeypatch.chdir(tmp_path)
+    listed = List(b"ffconcat version 1.0\nfile 'secret.wav'\n")
+    with pytest.raises(InvalidRequestError, match="the audio cannot be read as list"):
+        list(container_blocks(listed, Container("list", "concat"), 60))
 
 
 @pytest.mark.parametrize("text", PLAYLISTS.values(), ids=PLAYLISTS)

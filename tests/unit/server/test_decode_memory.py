@@ -44,8 +44,8 @@ asyncio.run(decode())
 status = pathlib.Path("/proc/self/status").read_text()
 print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
 """
-#: Python, numpy and FFmpeg are some 60 MiB; each file here took more than a gigabyte of a decoder without limits.
-ENOUGH_MIB = 300
+#: Python, numpy and FFmpeg are some 60 MiB; these files took 300 to more than a thousand of a decoder without limits.
+ENOUGH_MIB = 250
 #: With faster-whisper, which brings the network of voice activity.
 STREAM_MIB = 250
 
@@ -64,9 +64,19 @@ def black_square(pixels: int) -> bytes:
 
 
 def flac_with_a_huge_cover() -> bytes:
+    """Return a FLAC file with a picture for which the most memory that FFmpeg may take at a time would do."""
+    return _flac_with_a_cover(pixels=8_000)
+
+
+def flac_with_a_cover_beyond_all_bounds() -> bytes:
+    """Return one whose picture would need more."""
+    return _flac_with_a_cover(pixels=10_000)
+
+
+def _flac_with_a_cover(pixels: int) -> bytes:
     """Return a FLAC file whose picture block (https://www.rfc-editor.org/rfc/rfc9639#section-8.8) stands before all."""
-    plain, picture, kind = (RECORDINGS / "en-00.flac").read_bytes(), black_square(10_000), b"image/png"
-    block = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIII", 0, 10_000, 10_000, 32, 0)
+    plain, picture, kind = (RECORDINGS / "en-00.flac").read_bytes(), black_square(pixels), b"image/png"
+    block = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">IIIII", 0, pixels, pixels, 32, 0)
     block += struct.pack(">I", len(picture)) + picture
     end_of_stream_info = 4 + 4 + 34
     picture_block = b"\x06" + len(block).to_bytes(3) + block
@@ -82,7 +92,9 @@ def mp4_with_an_endless_index() -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("make", [flac_with_a_huge_cover, mp4_with_an_endless_index])
+@pytest.mark.parametrize(
+    "make", [flac_with_a_huge_cover, flac_with_a_cover_beyond_all_bounds, mp4_with_an_endless_index]
+)
 def test_a_small_hostile_file_takes_little_memory(make: Callable[[], bytes]) -> None:
     data = make()
     assert len(data) < 2_000_000
