@@ -72,7 +72,10 @@ def test_the_quick_starts_clients_ask_for_what_there_is() -> None:
 
 REASONS = [
     ("quick-start.md", "A model"),
-    *((page, "When it fails") for page in ("air-gap.md", "claims.md", "gpus.md", "storage.md")),
+    *(
+        (page, "When it fails")
+        for page in ("air-gap.md", "aws.md", "claims.md", "google-cloud.md", "gpus.md", "storage.md")
+    ),
 ]
 
 
