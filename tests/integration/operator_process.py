@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kubernetes.config import kube_config
 from tests.cluster.ports import free_port
 from tests.cluster.processes import answers, wait_until
 from tests.support.forked import Main, start_forked
+from whisper_operator import app
 from whisper_operator.cli import main
 
 LOADER_IMAGE, SERVER_IMAGE = "registry.example.com/whisper-loader:1", "registry.example.com/whisper-server:1"
@@ -28,9 +30,10 @@ _IMPORTED_ONCE = ("tests.integration.operator_process", "whisper_operator.starti
 _SCRIPT = Path(sys.executable).with_name("whisper-operator")
 
 
-def _main(arguments: Sequence[str]) -> int:
+def _main(arguments: Sequence[str], resync_seconds: float) -> int:
     """Be the command; what is imported already has been told of an environment that was another."""
     faulthandler.enable()  # A crash of a library's native code tells where it was.
+    app.RESYNC_SECONDS = resync_seconds
     kube_config.KUBE_CONFIG_DEFAULT_LOCATION = os.environ["KUBECONFIG"]
     return main(arguments)
 
@@ -43,9 +46,16 @@ def _script(arguments: Sequence[str]) -> int:
 class OperatorProcess:
     """`whisper-operator run`, started and ended as a test needs it; by its console script where that is measured."""
 
-    def __init__(self, kubeconfig: Path, log: Path, *arguments: str, by_script: bool = False) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        log: Path,
+        *arguments: str,
+        by_script: bool = False,
+        resync_seconds: float = app.RESYNC_SECONDS,
+    ) -> None:
         self._kubeconfig = kubeconfig
-        self._main: Main = _script if by_script else _main
+        self._main: Main = _script if by_script else partial(_main, resync_seconds=resync_seconds)
         self._imported_once: tuple[str, ...] = () if by_script else _IMPORTED_ONCE
         self._log = log
         self._read = 0

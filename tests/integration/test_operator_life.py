@@ -8,6 +8,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.integration.audit import WRITES, Audit, Call
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import World
+from whisper_operator.app import RESYNC_SECONDS
 
 # The garbage collector looks for new kinds, such as ours at the start of the tests, every half a minute.
 COLLECTED_SECONDS = 240
@@ -128,7 +129,8 @@ def test_a_deletion_that_no_watch_tells_of_is_noticed_all_the_same(
         world.kubectl("delete", "deployment", "m-server", "--cascade=orphan")
     finally:
         operator.go_on()
-    world.until("the Deployment is there again", lambda: world.exists("deployment", "m-server"))
+    soon = RESYNC_SECONDS / 2  # and not when everything is listed again anyway
+    world.until("the Deployment is there again", lambda: world.exists("deployment", "m-server"), soon)
     assert world.get("deployment", "m-server")["metadata"]["uid"] != before
 
 

@@ -84,6 +84,17 @@ def whole_end(world: World) -> None:
     assert [one["note"] for one in world.select("event") if one["reason"] == "ArtifactsLeft"] == []
 
 
+def until_made_again(world: World) -> None:
+    """Delete the Deployment, and wait for another."""
+    before = world.get("deployment", "m-server")["metadata"]["uid"]
+    world.kubectl("delete", "deployment", "m-server", "--cascade=orphan")
+
+    def another() -> bool:
+        return [one["metadata"]["uid"] for one in world.select("deployment")] not in ([], [before])
+
+    world.until("there is another Deployment", another)
+
+
 def target_digest(world: World) -> str | None:
     digest: str | None = world.status()["target"].get("digest")
     return digest
@@ -108,6 +119,23 @@ def test_events_overtake_one_another(
     whole_life(lone_world)
     whole_end(lone_world)
     assert not troubled_operator.defects()
+
+
+def test_what_no_watch_tells_of_is_noticed_when_all_is_listed_again(
+    lone_world: World, troubled: TroubledAPI, operator_kubeconfig: Path, tmp_path: Path
+) -> None:
+    kubeconfig = troubled.kubeconfig(operator_kubeconfig, tmp_path / "kubeconfig")
+    here = f"--namespaces={lone_world.namespace}"
+    operator = OperatorProcess(kubeconfig, tmp_path / "operator.log", here, resync_seconds=3)
+    operator.start()
+    try:
+        lone_world.bring_up()
+        troubled.silent = True
+        for _ in range(2):  # the first time it may be the list that follows the beginning of a watch
+            until_made_again(lone_world)
+        assert not operator.defects()
+    finally:
+        operator.stop()
 
 
 def test_it_is_killed_at_every_step(

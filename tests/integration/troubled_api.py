@@ -45,6 +45,8 @@ class TroubledAPI:
         self.decide: Decide = lambda *_: Fate.ANSWERED
         #: How late an event of a watch is at most: watches of different kinds overtake one another.
         self.late_seconds = 0.0
+        #: Whether the events of watches, which go on, do not arrive.
+        self.silent = False
         self.url = ""
 
     @contextmanager
@@ -114,6 +116,8 @@ class TroubledAPI:
         with suppress(ConnectionResetError, aiohttp.ClientError):  # who asked may be dead
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
+                if watch and self.silent:
+                    continue
                 if watch and self.late_seconds:
                     await asyncio.sleep(random.uniform(0, self.late_seconds))
                 await response.write(chunk)
