@@ -56,8 +56,10 @@ async def code_of(call: Any) -> str:
             code, details = await call.code(), await call.details()
     except asyncio.CancelledError:
         return "CANCELLED"
-    # What gRPC's own client calls a call that the server ended while it was still sending.
-    return "closed" if details == "Internal error from Core" else str(code.name)
+    # What gRPC's own client calls a call that the server ended while it was still sending, and one with more metadata
+    # than a server takes on a connection that has just reached its age; others are sent again on the next one.
+    ended = details == "Internal error from Core" or "GOAWAY received" in (details or "")
+    return "closed" if ended else str(code.name)
 
 
 def config(source: random.Random) -> Any:

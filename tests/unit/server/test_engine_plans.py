@@ -139,6 +139,31 @@ async def test_long_recordings_say_what_the_batched_pipeline_says(
         assert_equal(ours, theirs)
 
 
+async def test_text_behind_the_last_pair_of_times_is_kept_and_has_its_words(
+    engine: WhisperEngine, reference: WhisperModel
+) -> None:
+    """The model is kept from writing the time at which the second sentence ends."""
+    samples = recordings([ENGLISH[2], ENGLISH[4]], 0.7)
+    decoding = replace(GREEDY, timestamps=True, max_new_tokens=13)
+    ours = await transcribe(engine, samples, language="en", vad=None, word_times=True, decoding=decoding)
+    first, tail = ours.segments
+    assert tail.text == " Open the green"
+    assert "".join(word.text for word in tail.words) == tail.text
+    assert tail.words[-1].end <= len(samples) / SAMPLE_RATE + 0.1
+    theirs, _ = BatchedInferencePipeline(reference).transcribe(
+        samples,
+        batch_size=1,
+        language="en",
+        temperature=0,
+        beam_size=1,
+        without_timestamps=False,
+        max_new_tokens=13,
+        vad_filter=False,
+        clip_timestamps=[{"start": 0, "end": len(samples) / SAMPLE_RATE}],
+    )
+    assert [segment.text for segment in theirs] == [first.text], "faster-whisper loses it"
+
+
 SEQUENTIAL: dict[str, dict[str, Any]] = {
     "times": {"decoding": replace(GREEDY, timestamps=True)},
     "no times": {"decoding": GREEDY},
