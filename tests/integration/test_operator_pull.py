@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cluster.errors import ClusterError
-from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
+from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World, now
 from tests.support.objects import model_of
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_contract.termination import TerminationMessage
@@ -276,6 +276,48 @@ def test_what_keeps_the_pulls_pod_from_starting_is_told(world: World, case: str)
     world.apply()
     world.set_status(world.until_job(), **status)
     world.until_condition("Degraded", "True", reason)
+
+
+KILLED = {"exitCode": 137, "reason": "OOMKilled", "startedAt": now(), "finishedAt": now()}
+ENDED_BY_THE_NODE: dict[str, tuple[JSON, str, str]] = {
+    "memory limit": (
+        {
+            "initContainerStatuses": [
+                {
+                    "name": "pull",
+                    "image": "i",
+                    "imageID": "i",
+                    "ready": False,
+                    "restartCount": 0,
+                    "state": {"terminated": KILLED},
+                }
+            ]
+        },
+        "OutOfMemory",
+        "The container pull was killed at its memory limit.",
+    ),
+    "eviction": (
+        {
+            "reason": "Evicted",
+            "message": "The node was low on resource: memory.",
+            "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}],
+        },
+        "Evicted",
+        "The node was low on resource: memory.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDED_BY_THE_NODE)
+def test_what_the_node_did_to_the_pull_is_told_and_does_not_end_the_job(world: World, case: str) -> None:
+    status, reason, words = ENDED_BY_THE_NODE[case]
+    world.apply()
+    world.set_status(world.until_job(), phase="Failed", **status)
+    degraded = world.until_condition("Degraded", "True", reason)
+    assert words in degraded["message"]
+    assert "Another try follows by itself." in degraded["message"]
+    (job,) = world.jobs()
+    assert not [one for one in job["status"].get("conditions", []) if one["type"].startswith("Fail")]
 
 
 def test_a_claim_without_a_volume_is_told_in_the_words_of_those_who_should_make_it(world: World) -> None:
