@@ -79,6 +79,17 @@ def test_rows_share_a_batch_only_when_all_that_holds_for_it_is_equal(model: Load
     assert len(keys) == 3 + len(different)
 
 
+def test_prompts_of_one_length_that_begin_in_different_places_share_no_batch(model: LoadedModel) -> None:
+    """CTranslate2 looks for the start of the transcript once for a batch."""
+    earlier, later = (
+        make_prompt(model.vocabulary, before, "en", Task.TRANSCRIBE, timestamps=False)
+        for before in (Before(prefix="the red"), Before((1,)))
+    )
+    assert (len(earlier.tokens), earlier.start, later.start) == (len(later.tokens), 0, 2)
+    keys = [make_key(model.vocabulary, DecodingOptions(), prompt, 0.0) for prompt in (earlier, later)]
+    assert keys[0] != keys[1]
+
+
 _OTHERS: dict[str, Any] = {
     "beam_size": 4,
     "patience": 2.0,
