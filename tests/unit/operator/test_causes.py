@@ -52,6 +52,12 @@ def test_a_change_names_the_fields_that_caused_it(spec: dict[str, Any], named: s
     assert cause_of(deployment(deployment(None, BEFORE), spec)) == named
 
 
+def test_fields_of_other_objects_that_changed_at_the_same_time_are_not_named() -> None:
+    elsewhere = {"service": {"type": "NodePort"}, "autoscaling": {"maxReplicas": 2}, "disruption": {"enabled": False}}
+    spec = {"server": {**BEFORE["server"], **elsewhere, "image": "two"}}
+    assert cause_of(deployment(deployment(None, BEFORE), spec)) == "spec.server.image"
+
+
 def test_another_artifact_is_named() -> None:
     assert cause_of(deployment(deployment(None, BEFORE), BEFORE, artifact=OTHER)) == "the artifact"
 
