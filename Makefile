@@ -110,8 +110,7 @@ docs: setup ## Build the pages' site, and print where it is
 images: setup ## Build the three images without a container engine, and print where their archives are (root)
 	@$(BIN)/python -m tests.cluster.images
 
-manifests: setup ## Copy the resource into the chart, and write the golden files and the generated docs anew
-	@cp crds/whispermodels.yaml helm/whisper-operator/crds/
+manifests: setup ## Copy the resource into the charts, and write the golden files and the generated docs anew
 	@$(BIN)/python -m tests.support.local_schema
 	@$(BIN)/python -m tests.support.chart_values
 	@$(BIN)/python -m tests.support.chart_readme

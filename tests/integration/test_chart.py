@@ -15,7 +15,18 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import wait_until
 from tests.integration.world import PATIENCE_SECONDS
-from tests.support.chart import CASES, CHART, RELEASE, HelmError, environment, helm, of_kind, render, render_text
+from tests.support.chart import (
+    CASES,
+    CHART,
+    CRDS_CHART,
+    RELEASE,
+    HelmError,
+    environment,
+    helm,
+    of_kind,
+    render,
+    render_text,
+)
 from tests.support.whispermodels import install_crd, minimal, model, schema
 from whisper_operator.checking import check
 from whisper_operator.cli import build_parser
@@ -32,6 +43,12 @@ NAMESPACE = "chart"
 CRD = "whispermodels.stt.whisper-operator.io"
 RESTRICTED = "pod-security.kubernetes.io/warn=restricted"
 LEASE = f"{RELEASE}-whisper-operator"
+SCHEMA = "/spec/versions/0/schema/openAPIV3Schema"
+#: Makes a definition one of an earlier version.
+EARLIER = [
+    {"op": "add", "path": f"{SCHEMA}/description", "value": "Of an earlier version."},
+    {"op": "remove", "path": f"{SCHEMA}/properties/spec/properties/server/properties/goldenClip"},
+]
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-whisper-operator"
 
 
@@ -92,17 +109,32 @@ def test_nothing_differs_between_what_is_installed_and_what_is_rendered_again(ku
 
 def test_the_command_of_the_notes_upgrades_the_definition_that_helm_installed(kubectl: Kubectl) -> None:
     install_crd(kubectl)
-    path = "/spec/versions/0/schema/openAPIV3Schema/description"
-    added_since = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/server/properties/goldenClip"
-    earlier = [{"op": "add", "path": path, "value": "Of an earlier version."}, {"op": "remove", "path": added_since}]
-    kubectl("patch", "crd", CRD, "--type=json", f"--patch={json.dumps(earlier)}", "--field-manager=helm")
+    kubectl("patch", "crd", CRD, "--type=json", f"--patch={json.dumps(EARLIER)}", "--field-manager=helm")
     the_check_names_what_the_definition_lacks(kubectl, "spec.server.goldenClip")
     definition = helm("show", "crds", str(CHART))
     with pytest.raises(ClusterError, match="conflict"):
         kubectl("apply", "--server-side", "--filename=-", stdin=definition)
     kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=definition)
+    assert defined(kubectl) == schema()
+
+
+def test_its_own_chart_takes_the_definition_over_upgrades_it_and_leaves_it(kubectl: Kubectl) -> None:
+    install_crd(kubectl)
+    kubectl("patch", "crd", CRD, "--type=json", f"--patch={json.dumps(EARLIER)}", "--field-manager=helm")
+    where = (f"--namespace={NAMESPACE}", f"--kubeconfig={kubectl.kubeconfig}")
+    helm("upgrade", "--install", CRDS_CHART.name, str(CRDS_CHART), *where, "--take-ownership")
+    assert defined(kubectl) == schema()
+    with installed(kubectl):
+        kubectl("patch", "crd", CRD, "--type=json", f"--patch={json.dumps(EARLIER)}", "--field-manager=helm")
+        helm("upgrade", CRDS_CHART.name, str(CRDS_CHART), *where)
+        assert defined(kubectl) == schema()
+    helm("uninstall", CRDS_CHART.name, *where)
+    assert defined(kubectl) == schema()
+
+
+def defined(kubectl: Kubectl) -> Any:
     (version,) = kubectl.get("crd", CRD)["spec"]["versions"]
-    assert version["schema"]["openAPIV3Schema"] == schema()
+    return version["schema"]["openAPIV3Schema"]
 
 
 def test_models_of_the_values_are_made_by_the_installation_that_brings_their_definition(kubectl: Kubectl) -> None:

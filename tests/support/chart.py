@@ -1,4 +1,4 @@
-"""The chart, rendered by the real helm. Run as a program (`make manifests`), it writes the golden files anew."""
+"""The charts, rendered by the real helm. Run as a program (`make manifests`), writes copies and golden files anew."""
 
 import subprocess
 from pathlib import Path
@@ -9,6 +9,8 @@ from tests.support.documents import read_yamls
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "whisper-operator"
+CRDS_CHART = ROOT / "helm" / "whisper-operator-crds"
+DEFINITION = ROOT / "crds" / "whispermodels.yaml"
 EVERY_OPTION = ROOT / "tests" / "unit" / "chart" / "every-option.yaml"
 GOLDEN = ROOT / "tests" / "unit" / "chart" / "golden"
 RELEASE, NAMESPACE = "whisper", "speech-system"
@@ -56,10 +58,19 @@ def environment(objects: list[dict[str, Any]]) -> dict[str, str]:
     return {one["name"]: one["value"] for one in operator_container(objects)["env"] if "value" in one}
 
 
-def write_golden_files() -> None:
+def kept_definition() -> str:
+    """The definition as a template of its own chart: it outlives that, since all WhisperModels would go with it."""
+    return DEFINITION.read_text().replace(
+        "\nmetadata:\n", "\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1
+    )
+
+
+def write() -> None:
+    (CHART / "crds" / DEFINITION.name).write_text(DEFINITION.read_text())
+    (CRDS_CHART / "templates" / DEFINITION.name).write_text(kept_definition())
     for name, arguments in CASES.items():
         (GOLDEN / f"{name}.yaml").write_text(render_text(*arguments))
 
 
 if __name__ == "__main__":
-    write_golden_files()
+    write()

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "pyproject.toml"
 CHANGELOG = "CHANGELOG.md"
 #: Where the version is repeated.
-COPIES = ("helm/whisper-operator/Chart.yaml", "images/*", "examples/*.yaml", "docs/*.md")
+COPIES = ("helm/*/Chart.yaml", "images/*", "examples/*.yaml", "docs/*.md")
 
 VERSION: str = tomllib.loads((ROOT / PROJECT).read_text())["project"]["version"]
 

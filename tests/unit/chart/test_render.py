@@ -11,11 +11,14 @@ import yaml
 from tests.support.chart import (
     CASES,
     CHART,
+    CRDS_CHART,
+    DEFINITION,
     EVERY_OPTION,
     GOLDEN,
     NAMESPACE,
     environment,
     helm,
+    kept_definition,
     of_kind,
     operator_container,
     render,
@@ -39,6 +42,16 @@ def test_the_chart_renders_as_its_golden_file_says(case: str) -> None:
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)
 def test_lint_finds_nothing(arguments: tuple[str, ...]) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), *arguments)
+
+
+def test_the_chart_of_the_definition_has_that_alone_and_keeps_it() -> None:
+    assert (CRDS_CHART / "templates" / DEFINITION.name).read_text() == kept_definition(), (
+        "after a change: make manifests"
+    )
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CRDS_CHART))
+    (rendered,) = render(chart=CRDS_CHART)
+    assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert rendered == read_yaml(DEFINITION.read_text())
 
 
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES)

@@ -21,6 +21,7 @@ def test_all_that_repeats_the_version_says_the_same() -> None:
     named = {str(file) for file, _ in found}
     assert {
         "helm/whisper-operator/Chart.yaml",
+        "helm/whisper-operator-crds/Chart.yaml",
         "images/Dockerfile",
         "examples/compose.yaml",
         "docs/air-gap.md",
