@@ -103,7 +103,7 @@ soak: setup ## Load a server with all kinds of calls and watch its memory (MINUT
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --calls $(or $(CALLS),100000)
 
 ##@ Building
-.PHONY: docs images manifests proto demo-picture release
+.PHONY: docs images manifests proto demo-picture dashboard-pictures release
 docs: setup ## Build the pages' site, and print where it is
 	@$(BIN)/python -m tests.support.site
 
@@ -124,6 +124,9 @@ proto: setup ## Write the stubs of our own protocol anew
 
 demo-picture: setup ## Draw the README's picture of the demo anew, from a run of it (root)
 	@$(BIN)/python -m tests.demo | tee /dev/stderr | $(BIN)/python -m tests.demo.picture
+
+dashboard-pictures: setup ## Draw the pictures of the dashboards anew, of what a real Prometheus reads (MINUTES=4; root)
+	@$(BIN)/python -m tests.dashboards --minutes $(or $(MINUTES),4)
 
 release: setup ## Write version NEXT=1.2.3 wherever it stands, and its section of the changelog; docs/releasing.md
 	@$(BIN)/python -m tests.support.release prepare "$(NEXT)"

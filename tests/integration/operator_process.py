@@ -64,8 +64,13 @@ class OperatorProcess:
         self._process: BaseProcess | None = None
         self._probe_port = free_port()
 
+    @property
+    def address(self) -> str:
+        """Where its probes and metrics are."""
+        return f"127.0.0.1:{self._probe_port}"
+
     def _url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self._probe_port}{path}"
+        return f"http://{self.address}{path}"
 
     def ask(self, path: str) -> str:
         """What it answers to a GET of `path` on its port for probes and metrics."""

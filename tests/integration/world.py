@@ -217,11 +217,13 @@ class World:
         ended = _terminated(exit_code, message.encode().decode() if message else "")
         self.set_status(pod, phase="Failed", initContainerStatuses=[_container("pull", terminated=ended)])
 
-    def publish(self, pod: JSON, digest: str = DIGEST, source: str = "s3://models/m?etag=1") -> None:
+    def publish(
+        self, pod: JSON, digest: str = DIGEST, source: str = "s3://models/m?etag=1", size_bytes: int = 1_000
+    ) -> None:
         """Let all steps of the pull succeed."""
         message = TerminationMessage(
             step="publish", reason="Published", message="published", digest=digest, source=source,
-            format="transformers", quantization="float16", size_bytes=1_000,
+            format="transformers", quantization="float16", size_bytes=size_bytes,
         )  # fmt: skip
         done = [_container(step, terminated=_terminated(0, "")) for step in STEPS[:2]]
         last = _container(STEPS[2], terminated=_terminated(0, message.encode().decode()))
