@@ -116,7 +116,9 @@ def _scale(panel: Panel) -> _Scale:
     """Return an axis on which all of a panel's values are, with about four marks at round numbers."""
     if panel.unit not in _UNITS:
         raise ValueError(f"{panel.title}: the unit {panel.unit} is not known")
-    top = max((value for line in panel.lines for _, value in line.points), default=0) or 1
+    highest = max((value for line in panel.lines for _, value in line.points), default=0) or 1
+    # Much less than one of what is counted is nothing to look at.
+    top = max(highest, 1) if panel.unit == "short" else highest
     units = _UNITS[panel.unit]
     factor, suffix = max((one for one in units if one[0] <= top), default=units[0])
     least = top / factor / 4

@@ -69,6 +69,7 @@ def test_a_unit_that_is_not_known_is_an_error() -> None:
     [
         ("short", 3, ["0", "1", "2", "3"]),
         ("short", 0, ["0", "0.5", "1"]),
+        ("short", 0.00003, ["0", "0.5", "1"]),
         ("s", 0.07, ["0 ms", "20 ms", "40 ms", "60 ms", "80 ms"]),
         ("s", 100, ["0 min", "0.5 min", "1 min", "1.5 min", "2 min"]),
         ("bytes", 70 * 1024**2, ["0 MiB", "20 MiB", "40 MiB", "60 MiB", "80 MiB"]),
