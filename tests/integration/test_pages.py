@@ -65,7 +65,9 @@ def test_the_operator_is_installed_upgraded_rolled_back_and_uninstalled(
     template, again = (with_values(call, values) for call in commands(INSTALLING["Install it"], "helm"))
     assert "replicas: 2" in helm(*template)
     assert again[:-1] == [*install[:-1], "--values"]
-    history, rollback = commands(INSTALLING["Upgrade"], "helm")[2:]
+    definition, history, rollback = commands(INSTALLING["Upgrade"], "helm")[2:]
+    assert "STATUS: deployed" in helm(*definition, where)
+    helm("uninstall", definition[2], *definition[4:6], where)
     assert "Upgrade complete" in helm(*history, where)
     helm(*rollback, where)
     rollout, lease = commands(INSTALLING["Install it"], "kubectl")
