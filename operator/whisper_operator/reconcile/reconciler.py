@@ -112,7 +112,7 @@ class Reconciler:
             self._write_status(model, body, build_paused_status(model, _servers(seen, seen.deployment), now))
             return Visit(exists=True)
         decision = pulling.decide(seen, now, self._settings)
-        given = rollout.decide(seen, decision)
+        given = rollout.decide(seen, decision, now)
         known = refreshing.decide(seen, decision.artifact, now)
         outcome = self._changes.carry_out(seen, decision, known, given.artifact, now)
         if outcome.put_off:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from whisper_operator.api import names
 from whisper_operator.api.reasons import Finding, explain
@@ -47,7 +48,7 @@ class Rollout:
     rejection: Rejection | None = None
 
 
-def decide(seen: Observed, pulling: Pulling) -> Rollout:
+def decide(seen: Observed, pulling: Pulling, now: datetime) -> Rollout:
     """Return what the servers get: what the spec asks for once it is published, and until then the last that served.
 
     What cannot be rolled out in its deadline gives way to the last that served. Only the artifact goes back. That it is
@@ -57,14 +58,14 @@ def decide(seen: Observed, pulling: Pulling) -> Rollout:
     if asked is None:
         return Rollout(status.artifact)
     good = next(iter(status.revisions), None)
-    trouble = _trouble(seen, asked)
+    trouble = _trouble(seen, asked, now)
     if trouble is None or good is None or good.key == asked.key:
         return Rollout(asked)
     written = status.target is not None and status.target.state is Phase.REJECTED
     return Rollout(good if written else asked, Rejection(trouble, asked, good))
 
 
-def _trouble(seen: Observed, asked: Artifact) -> Finding | None:
+def _trouble(seen: Observed, asked: Artifact, now: datetime) -> Finding | None:
     """Return why the servers did not become ready with what is asked for, if it was tried as the spec is now."""
     target = seen.model.status.target
     if target is None or target.artifact is None or target.tried != seen.model.intent:
@@ -73,7 +74,7 @@ def _trouble(seen: Observed, asked: Artifact) -> Finding | None:
         return None
     if target.state is Phase.REJECTED:
         return Finding(target.reason, target.message or "")
-    return failed_rollout(seen, asked)
+    return failed_rollout(seen, asked, now)
 
 
 def revisions(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from whisper_contract.reasons import Reason as LoaderReason
 from whisper_operator.api import names
@@ -10,7 +11,7 @@ from whisper_operator.api.status import Artifact
 from whisper_operator.builders.server_files import server_files
 from whisper_operator.reconcile import jobs, mounts, pods, refusals
 from whisper_operator.reconcile.causes import cause_of
-from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating
+from whisper_operator.reconcile.objects import JSON, condition, dig, each, is_terminating, time_of
 from whisper_operator.reconcile.observation import Observed, is_pending
 
 
@@ -79,17 +80,31 @@ def _under_way(deployment: JSON, wanted: int) -> str:
     return f"a rollout is under way: {cause} changed" if cause else "a rollout is under way"
 
 
-def failed_rollout(seen: Observed, artifact: Artifact) -> Finding | None:
+def failed_rollout(seen: Observed, artifact: Artifact, now: datetime) -> Finding | None:
     """Return why servers did not become ready with `artifact` within the rollout's deadline; None while they may."""
     deployment = seen.deployment
     if deployment is None or _key(deployment) != artifact.key or not _is_observed(deployment):
         return None
-    overdue = _overdue(deployment)
-    if overdue is None:
-        return None
+    overdue, refused = _overdue(deployment), _refused(deployment)
+    if overdue is None or refused is not None:
+        return refused if overdue is not None else None
     with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.key]
-    trouble = _trouble(with_it, claim_pending=is_pending(seen.claim))
-    return _refused(deployment) or trouble or hindrance(seen) or overdue
+    if not any(_had_its_time(deployment, pod, now) for pod in with_it):
+        return None
+    return _trouble(with_it, claim_pending=is_pending(seen.claim)) or hindrance(seen) or overdue
+
+
+def _had_its_time(deployment: JSON, pod: JSON, now: datetime) -> bool:
+    """Tell whether a deadline that has passed was this pod's, and not that of an earlier try with the same template.
+
+    A Deployment that comes back to a template says that its deadline has passed until the first pod of it is ready,
+    when what it had in between was not rolled out completely.
+    """
+    if is_terminating(pod):
+        return False
+    made, passed = time_of(pod["metadata"]["creationTimestamp"]), condition(deployment, "Progressing", "False")
+    deadline = timedelta(seconds=dig(deployment, "spec", "progressDeadlineSeconds"))
+    return now - made >= deadline or (passed is not None and made <= time_of(passed["lastUpdateTime"]))
 
 
 def hindrance(seen: Observed) -> Finding | None:

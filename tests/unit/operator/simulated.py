@@ -101,7 +101,7 @@ class World:
             self.status = build_paused_status(this, servers, self.now).to_json()
             return
         decision = pulling.decide(seen, self.now, SETTINGS)
-        given = rollout.decide(seen, decision)
+        given = rollout.decide(seen, decision, self.now)
         if decision.start:
             self._start(this, decision.attempt or 1)
         for job in decision.delete:

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from tests.unit.operator.things import (
     DIGEST,
     JSON,
+    NOW,
     OTHER_DIGEST,
     OVERDUE,
+    ago,
     artifact,
     deployment,
     ended,
     model,
+    overdue,
     published_status,
     says,
     server_pod,
@@ -56,23 +59,23 @@ def served(*, state: str = "Published", tried: Model | None = None, target: str 
 
 
 def test_the_servers_get_nothing_before_anything_is_published() -> None:
-    assert rollout.decide(Observed(model()), PULLING) == Rollout(None)
+    assert rollout.decide(Observed(model()), PULLING, NOW) == Rollout(None)
 
 
 def test_the_last_that_served_stays_while_another_is_pulled() -> None:
-    assert rollout.decide(Observed(served()), PULLING) == Rollout(OLD)
+    assert rollout.decide(Observed(served()), PULLING, NOW) == Rollout(OLD)
 
 
 def test_what_the_spec_asks_for_is_rolled_out_once_it_is_published() -> None:
-    assert rollout.decide(Observed(served()), PUBLISHED) == Rollout(NEW)
+    assert rollout.decide(Observed(served()), PUBLISHED, NOW) == Rollout(NEW)
 
 
 def test_what_cannot_be_rolled_out_in_its_deadline_gives_way_to_the_last_that_served() -> None:
     this = served()
     seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=(BROKEN,))
-    decision = rollout.decide(seen, PUBLISHED)
+    decision = rollout.decide(seen, PUBLISHED, NOW)
     assert decision.artifact == NEW, "that is written down first"
-    assert rollout.decide(replace(seen, model=served(state="Rejected")), PUBLISHED).artifact == OLD
+    assert rollout.decide(replace(seen, model=served(state="Rejected")), PUBLISHED, NOW).artifact == OLD
     assert decision.rejection is not None
     told = decision.rejection.finding
     assert (told.reason, told.degraded) == ("WarmUpFailed", True)
@@ -82,16 +85,46 @@ def test_what_cannot_be_rolled_out_in_its_deadline_gives_way_to_the_last_that_se
 
 def test_servers_that_give_no_reason_of_their_own_are_rejected_too() -> None:
     this = served()
-    decision = rollout.decide(Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE)), PUBLISHED)
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=(server_pod(OTHER_DIGEST),))
+    decision = rollout.decide(seen, PUBLISHED, NOW)
     assert decision.rejection is not None
     assert decision.rejection.finding.reason == "ServersUnavailable"
+
+
+def test_pods_that_may_not_be_made_are_rejected_once_the_deadline_has_passed() -> None:
+    this = served()
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
+    for conditions, rejected in (((OVERDUE, refused), True), ((refused,), False)):
+        decision = rollout.decide(
+            Observed(this, deployment=deployment(this, OTHER_DIGEST, *conditions)), PUBLISHED, NOW
+        )
+        assert (decision.rejection is not None) == rejected
+
+
+TRIES: dict[str, tuple[JSON, float, bool]] = {
+    "made before it passed": ({"creationTimestamp": ago(30)}, 20, True),
+    "made since, and not yet for as long": ({"creationTimestamp": ago(5)}, 20, False),
+    "made since, and for longer": ({"creationTimestamp": ago(45)}, 60, True),
+    "on its way out": ({"creationTimestamp": ago(30), "deletionTimestamp": ago(1)}, 20, False),
+}
+
+
+@pytest.mark.parametrize("case", TRIES)
+def test_a_deadline_counts_for_servers_that_had_it_and_not_for_those_of_another_try(case: str) -> None:
+    metadata, passed_minutes_ago, rejected = TRIES[case]
+    server = server_pod(OTHER_DIGEST)
+    server["metadata"] |= metadata
+    this = served()
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, overdue(passed_minutes_ago)), pods=(server,))
+    assert (rollout.decide(seen, PUBLISHED, NOW).rejection is not None) == rejected
 
 
 def test_the_trouble_of_servers_with_the_old_artifact_is_not_the_new_ones() -> None:
     this = served()
     theirs = server_pod(DIGEST, containerStatuses=[ended("server", 1, says("WarmUpFailed", "serve"))])
-    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=(theirs,))
-    decision = rollout.decide(seen, PUBLISHED)
+    pods = (theirs, server_pod(OTHER_DIGEST))
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=pods)
+    decision = rollout.decide(seen, PUBLISHED, NOW)
     assert decision.rejection is not None
     assert decision.rejection.finding.reason == "ServersUnavailable"
 
@@ -106,12 +139,12 @@ NOT_YET: dict[str, JSON] = {
 @pytest.mark.parametrize("case", NOT_YET)
 def test_what_is_not_overdue_is_not_rejected(case: str) -> None:
     seen = Observed(served(), deployment=NOT_YET[case], pods=(BROKEN,))
-    assert rollout.decide(seen, PUBLISHED) == Rollout(NEW)
+    assert rollout.decide(seen, PUBLISHED, NOW) == Rollout(NEW)
 
 
 def test_what_was_rejected_is_not_tried_again() -> None:
     this = served(state="Rejected")
-    decision = rollout.decide(Observed(this, deployment=deployment(this, DIGEST)), PUBLISHED)
+    decision = rollout.decide(Observed(this, deployment=deployment(this, DIGEST)), PUBLISHED, NOW)
     assert decision.artifact == OLD
     assert decision.rejection is not None
     assert "serves on: out of memory." in decision.rejection.finding.message
@@ -131,27 +164,27 @@ CHANGES: dict[str, tuple[JSON, bool]] = {
 def test_a_change_tries_it_again_with_a_deadline_of_its_own(case: str, state: str) -> None:
     change, again = CHANGES[case]
     this = served(state=state, tried=model(), **change)
-    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE))
-    assert (rollout.decide(seen, PUBLISHED) == Rollout(NEW)) == again
+    seen = Observed(this, deployment=deployment(this, OTHER_DIGEST, OVERDUE), pods=(server_pod(OTHER_DIGEST),))
+    assert (rollout.decide(seen, PUBLISHED, NOW) == Rollout(NEW)) == again
 
 
 def test_another_artifact_is_tried_although_one_was_rejected() -> None:
     this = served(state="Rejected", target="sha256:" + "c" * 64)
-    assert rollout.decide(Observed(this, deployment=deployment(this)), PUBLISHED) == Rollout(NEW)
+    assert rollout.decide(Observed(this, deployment=deployment(this)), PUBLISHED, NOW) == Rollout(NEW)
 
 
 def test_with_nothing_to_go_back_to_nothing_is_rejected() -> None:
     this = served()
     never = model(status=msgspec.structs.replace(this.status, revisions=(), artifact=NEW).to_json())
     seen = Observed(never, deployment=deployment(this, OTHER_DIGEST, OVERDUE))
-    assert rollout.decide(seen, PUBLISHED) == Rollout(NEW)
+    assert rollout.decide(seen, PUBLISHED, NOW) == Rollout(NEW)
 
 
 def test_the_artifact_that_serves_is_not_rejected_for_what_the_options_do_to_it() -> None:
     this = served(target=DIGEST)
     seen = Observed(this, deployment=deployment(this, DIGEST, OVERDUE))
     asked = Pulling(Phase.PUBLISHED, Finding("Published"), OLD)
-    assert rollout.decide(seen, asked) == Rollout(OLD)
+    assert rollout.decide(seen, asked, NOW) == Rollout(OLD)
 
 
 def test_a_model_inside_an_image_gives_way_to_one_on_a_volume_and_is_told_by_its_path() -> None:
@@ -160,7 +193,7 @@ def test_a_model_inside_an_image_gives_way_to_one_on_a_volume_and_is_told_by_its
     target = Target(state=Phase.REJECTED, reason="WarmUpFailed", artifact=baked, tried=this.intent)
     status = Status(artifact=OLD, revisions=(OLD,), target=target)
     there = model(source={"baked": {"path": "/model"}}, status=status.to_json())
-    decision = rollout.decide(Observed(there), Pulling(Phase.PUBLISHED, Finding("Published"), baked))
+    decision = rollout.decide(Observed(there), Pulling(Phase.PUBLISHED, Finding("Published"), baked), NOW)
     assert decision.artifact == OLD
     assert decision.rejection is not None
     assert "with /model, which is rejected, and aaaaaaaaaaaa serves on" in decision.rejection.finding.message
@@ -209,7 +242,7 @@ def earlier(state: str, digest: str | None, available: str = "True") -> JSON:
 def test_what_an_earlier_operator_published_is_neither_pulled_nor_rolled_out_again() -> None:
     seen = Observed(model(status=published_status(model())))
     assert seen.recorded == OLD
-    assert rollout.decide(seen, PULLING) == Rollout(OLD)
+    assert rollout.decide(seen, PULLING, NOW) == Rollout(OLD)
 
 
 def test_what_served_under_an_earlier_operator_is_what_there_is_to_go_back_to() -> None:

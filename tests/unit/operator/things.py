@@ -57,11 +57,17 @@ def deployment(of: Model, digest: str = DIGEST, *conditions: JSON, observed: boo
     return built | {"status": {"observedGeneration": 1 + observed, "conditions": list(conditions), **counts}}
 
 
-OVERDUE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
-
-
 def ago(minutes: float) -> str:
     return format_time(NOW - timedelta(minutes=minutes))
+
+
+def overdue(minutes_ago: float = 0) -> JSON:
+    """Of a Deployment whose deadline passed so long ago."""
+    reason = "ProgressDeadlineExceeded"
+    return {"type": "Progressing", "status": "False", "reason": reason, "lastUpdateTime": ago(minutes_ago)}
+
+
+OVERDUE = overdue()
 
 
 def job(of: Model, attempt: int = 1, *conditions: JSON, retry: str = "") -> JSON:
