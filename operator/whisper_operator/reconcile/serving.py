@@ -85,26 +85,26 @@ def failed_rollout(seen: Observed, artifact: Artifact, now: datetime) -> Finding
     deployment = seen.deployment
     if deployment is None or _key(deployment) != artifact.key or not _is_observed(deployment):
         return None
-    overdue, refused = _overdue(deployment), _refused(deployment)
-    if overdue is None or refused is not None:
-        return refused if overdue is not None else None
-    with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.key]
-    if not any(_had_its_time(deployment, pod, now) for pod in with_it):
+    stalled, refused = _stalled(deployment), _refused(deployment)
+    if stalled is None:
         return None
-    return _trouble(with_it, claim_pending=is_pending(seen.claim)) or hindrance(seen) or overdue
+    if refused is not None:
+        return refused
+    with_it = [pod for pod in seen.server_pods if jobs.served(pod) == artifact.key]
+    passed, deadline = time_of(stalled["lastUpdateTime"]), deployment["spec"]["progressDeadlineSeconds"]
+    if not any(_had_its_time(pod, passed, timedelta(seconds=deadline), now) for pod in with_it):
+        return None
+    return _trouble(with_it, claim_pending=is_pending(seen.claim)) or hindrance(seen) or _overdue(deployment)
 
 
-def _had_its_time(deployment: JSON, pod: JSON, now: datetime) -> bool:
-    """Tell whether a deadline that has passed was this pod's, and not that of an earlier try with the same template.
+def _had_its_time(pod: JSON, passed: datetime, deadline: timedelta, now: datetime) -> bool:
+    """Tell whether the deadline that has passed was this pod's, and not that of an earlier try with the same template.
 
     A Deployment that comes back to a template says that its deadline has passed until the first pod of it is ready,
     when what it had in between was not rolled out completely.
     """
-    if is_terminating(pod):
-        return False
-    made, passed = time_of(pod["metadata"]["creationTimestamp"]), condition(deployment, "Progressing", "False")
-    deadline = timedelta(seconds=dig(deployment, "spec", "progressDeadlineSeconds"))
-    return now - made >= deadline or (passed is not None and made <= time_of(passed["lastUpdateTime"]))
+    made = time_of(pod["metadata"]["creationTimestamp"])
+    return not is_terminating(pod) and (made <= passed or now - made >= deadline)
 
 
 def hindrance(seen: Observed) -> Finding | None:
@@ -145,9 +145,14 @@ def _refused(deployment: JSON) -> Finding | None:
     return None if failure is None else refusals.refused(str(failure.get("message", "")), "server")
 
 
+def _stalled(deployment: JSON) -> JSON | None:
+    """Return the condition that says since when the rollout's deadline has passed."""
+    stopped = condition(deployment, "Progressing", "False")
+    return stopped if dig(stopped, "reason") == "ProgressDeadlineExceeded" else None
+
+
 def _overdue(deployment: JSON) -> Finding | None:
-    stalled = condition(deployment, "Progressing", "False")
-    if stalled is None or stalled.get("reason") != "ProgressDeadlineExceeded":
+    if _stalled(deployment) is None:
         return None
     return Finding(Reason.SERVERS_UNAVAILABLE, "The servers did not become ready within the rollout's deadline")
 
