@@ -170,8 +170,10 @@ def test_an_api_server_that_knows_no_definitions_yet_is_told_in_a_sentence_and_m
     lone_world.until("it ends", lambda: troubled_operator.ended() is not None)
     # kopf kills its process after a limit when another watch, that just lost its connection, does not end.
     assert troubled_operator.ended() in (1, -signal.SIGKILL)
+    told = troubled_operator.story()
+    assert "404 page not found" in told
     if troubled_operator.ended() == 1:
-        assert "no longer knows a kind that is watched" in troubled_operator.story()
+        assert "no longer knows a kind that is watched" in told
     troubled.decide = lambda *_: Fate.ANSWERED
     troubled_operator.start()
     lone_world.bring_up()
