@@ -11,23 +11,26 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS_unit := -n 3 --dist loadfile
 # Each has a control plane and an operator, and mostly waits for them.
 WORKERS_integration := -n 4 --dist loadfile
-# As many as take as long together as the longest group of tests that has a cluster to itself (tests/e2e/conftest.py).
+# One for each group of tests that has a cluster to itself (tests/e2e/conftest.py).
 WORKERS_e2e := -n 4
 PRIORITY_unit := nice -n 5
 TYPES_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/whisper-operator/types
 BESIDE := integration-beside unit-beside e2e-beside
 
 ##@ Start here
-.PHONY: help demo test
+.PHONY: help demo test test-slow
 help: ## What can be done here
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## From kubectl apply to a transcript on a real Kubernetes (root; CLUSTER=current for your own)
 	@$(BIN)/python -m tests.demo
 
-test: setup ## Every check and every test layer: what CI runs (root)
+test: setup ## Every check, and every layer of tests but for their slow ones (root)
 	@$(MAKE) --no-print-directory style
-	@$(MAKE) --no-print-directory -j 4 types $(BESIDE)
+	@$(MAKE) --no-print-directory -j 4 types $(BESIDE) ONLY="not slow"
+
+test-slow: setup ## Those that make test leaves out; CI runs both (root)
+	@$(MAKE) --no-print-directory -j 3 $(BESIDE) ONLY=slow
 
 ##@ Setting up
 .PHONY: setup requirements clean
@@ -88,9 +91,9 @@ layers: setup ## All three layers, those of pure code beside the others (root)
 BY_LINE := (trap "" INT; sed -u "")
 .PHONY: $(BESIDE)
 $(BESIDE): %-beside: setup
-	@$(PRIORITY_$*) $(BIN)/python -m pytest tests/$* $(WORKERS_$*) | $(BY_LINE)
+	@$(PRIORITY_$*) $(BIN)/python -m pytest tests/$* $(WORKERS_$*) $(if $(ONLY),-m "$(ONLY)") | $(BY_LINE)
 
-# Only once those with an API server have passed: one that idles costs too, and ten of them at a time half a processor.
+# Only once those with an API server have passed: what computes beside too many others takes twice the time.
 e2e-beside: integration-beside images-beside
 
 .PHONY: images-beside

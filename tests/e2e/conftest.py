@@ -20,6 +20,7 @@ GROUPS = {
     "test_demo.py": "demo",
     "test_nodes.py": "nodes",
     "test_changes.py": "changes",
+    "test_bad_input.py": "changes",
 }
 SHARED = "shared"
 

@@ -12,6 +12,8 @@ from tests.support.archives import Archives
 from tests.support.loader import whisper_model
 from tests.support.s3 import S3Server
 
+pytestmark = pytest.mark.slow
+
 IMAGE = "localhost/whisper-server-baked:test"
 
 

@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.e2e import ground
 from tests.e2e.place import CALLERS, SMALL, STREAMS, Place
 from tests.support.archives import Archives
@@ -46,6 +48,7 @@ def test_another_revision_goes_into_service_under_load_without_a_failed_call(pla
     assert [one["digest"] for one in place.status("small")["revisions"]] == [first, second]
 
 
+@pytest.mark.slow
 def test_an_upgrade_of_the_chart_and_the_way_back_go_by_without_a_failed_call(
     place: Place, archives: Archives, tmp_path: Path
 ) -> None:
@@ -87,6 +90,7 @@ def tiers_that_serve(place: Place, name: str) -> set[str | None]:
     return {pod["metadata"]["labels"].get("tier") for pod in pods}
 
 
+@pytest.mark.slow
 def test_a_followed_revision_that_hears_nothing_is_rejected_and_the_one_before_serves_on(
     place: Place, archives: Archives
 ) -> None:

@@ -21,6 +21,8 @@ from tests.cluster.processes import marked
 from tests.cluster.scratch_image import write_image
 from tests.support.machine import machine, name_of, processes_of
 
+pytestmark = pytest.mark.slow
+
 TALKER = "localhost/talker:1"
 HOLDER = """
 import time

@@ -12,6 +12,8 @@ from tests.cluster import cluster as embedded
 from tests.cluster.cache import cache_dir
 from tests.support.machine import machine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -4,6 +4,7 @@ import json
 import urllib.request
 
 import openai
+import pytest
 
 from tests.e2e.place import RECORDINGS, SMALL, Place
 from tests.support.archives import Archives
@@ -42,6 +43,7 @@ def openai_text(place: Place, name: str, recording: str) -> str:
     return heard.text.strip()
 
 
+@pytest.mark.slow
 def test_the_servers_of_a_model_scale_and_answer_probes_and_metrics(place: Place, archives: Archives) -> None:
     place.s3.put("models", "small.tar.gz", archives.whole(".tar.gz"))
     place.volume("store")

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.place import Place
 from tests.support.archives import Archives
 from tests.support.machine import name_of, processes_of
@@ -67,6 +69,7 @@ def test_deletion_leaves_nothing(place: Place, archives: Archives) -> None:
     assert everything(place) == before
 
 
+@pytest.mark.slow
 def test_the_last_model_on_a_named_claim_takes_its_artifact_along(place: Place, archives: Archives) -> None:
     place.s3.put("models", "small.tar.zst", archives.whole())
     folder = place.volume("store") / "artifacts"

@@ -14,6 +14,8 @@ from tests.support.archives import Archives
 from tests.support.s3 import S3Server
 from tests.support.throttle import throttled
 
+pytestmark = pytest.mark.slow
+
 #: A node is given up 40 s after its last word, and the pull on it 2 minutes after its pod was told to end.
 LOST_SECONDS = 600
 #: Both run as long as their node is only slow; five seconds after it is given up, they are made anew elsewhere.

@@ -16,6 +16,8 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.kubeconfig import Kubectl
 from tests.cluster.processes import Process, marked
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 # A shell's background jobs, CI's too, start with Ctrl-C ignored.
 HOLDER = """

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import DIGEST, JSON, OTHER_DIGEST, World
 
@@ -115,6 +117,7 @@ def test_an_artifact_that_hears_the_golden_clip_wrongly_is_rejected(world: World
     assert "/var/run/whisper/golden-clip/audio" in arguments
 
 
+@pytest.mark.slow
 def test_what_was_rejected_is_tried_again_when_a_person_asks(world: World) -> None:
     reject_another(world)
     world.until("the last that served is back", lambda: served(world) == DIGEST)
@@ -126,6 +129,7 @@ def test_what_was_rejected_is_tried_again_when_a_person_asks(world: World) -> No
     world.until_condition("Degraded", "False", "ServersReady")
 
 
+@pytest.mark.slow
 def test_only_the_artifact_goes_back_and_another_model_is_tried_as_ever(world: World) -> None:
     rejected = reject_another(world)
     world.apply(sha256="c" * 64, server={**QUICK, "env": [{"name": "A", "value": "1"}]})
@@ -254,6 +258,7 @@ def test_an_image_that_holds_no_model_is_told(world: World) -> None:
     assert "holds no model at /model. Correct source.baked.path" in degraded["message"]
 
 
+@pytest.mark.slow
 def test_from_an_image_that_does_not_serve_the_model_on_the_volume_comes_back(world: World) -> None:
     world.bring_up(server=QUICK)
     world.apply(**BAKED)

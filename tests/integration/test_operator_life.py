@@ -4,6 +4,8 @@ import io
 import json
 import time
 
+import pytest
+
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.audit import WRITES, Audit, Call
 from tests.integration.operator_process import OperatorProcess
@@ -105,6 +107,7 @@ def test_the_operator_ends_when_it_is_told_to(operator: OperatorProcess) -> None
     operator.start()
 
 
+@pytest.mark.slow
 def test_the_operator_outlives_a_restart_of_the_api_server(
     world: World, control_plane: ControlPlane, operator: OperatorProcess
 ) -> None:
@@ -117,6 +120,7 @@ def test_the_operator_outlives_a_restart_of_the_api_server(
     assert operator.pid == pid
 
 
+@pytest.mark.slow
 def test_a_deletion_that_no_watch_tells_of_is_noticed_all_the_same(
     world: World, control_plane: ControlPlane, operator: OperatorProcess
 ) -> None:

@@ -11,6 +11,8 @@ from tests.integration.operator_process import OperatorProcess
 from tests.integration.world import JSON, World
 from tests.support.chart import NAMESPACE, RELEASE
 
+pytestmark = pytest.mark.slow
+
 FORBIDDEN = 403
 #: The only one that the chart's Role allows.
 LEASE = f"{RELEASE}-whisper-operator"

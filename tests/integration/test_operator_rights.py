@@ -114,6 +114,7 @@ def test_with_roles_in_two_namespaces_it_works_there_and_needs_nothing_elsewhere
         operator.stop()
 
 
+@pytest.mark.slow
 def test_a_namespace_that_it_has_no_rights_in_keeps_no_other_from_being_served(
     lone_world: World, other_world: World, control_plane: ControlPlane, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from tests.integration.troubled_api import Fate, TroubledAPI
 from tests.integration.world import OTHER_DIGEST, World
 from whisper_operator.kube import kinds
 
+pytestmark = pytest.mark.slow
+
 WRITES = {"POST", "PATCH", "PUT", "DELETE"}
 
 

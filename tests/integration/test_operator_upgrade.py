@@ -8,6 +8,8 @@ import pytest
 from tests.integration.operator_process import SERVER_IMAGE, OperatorProcess
 from tests.integration.world import JSON, World
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("a", "b", "c", "d", "e")
 NEW_IMAGE, MENDED_IMAGE = (f"registry.example.com/whisper-server:{number}" for number in (2, 3))
 AT_A_TIME = 3

@@ -50,6 +50,7 @@ def converted(source: Path, target: Path, quantization: str | None = None) -> Pa
     return convert_model(source, target, quantization)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("checkpoint", "quantization"), CASES)
 def test_the_official_converter_makes_the_same_bytes(
     checkpoint: str, quantization: str, checkpoints: dict[str, Path], tmp_path: Path

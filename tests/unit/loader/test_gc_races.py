@@ -21,6 +21,8 @@ from whisper_loader.store.artifacts import Damage, find_artifact, list_artifacts
 from whisper_loader.store.gc import Collector, Item, Outcome, Policy
 from whisper_loader.store.trees import measure, remove
 
+pytestmark = pytest.mark.slow
+
 HOURS = 3600.0
 NOTHING_NEEDED = Policy(keep=frozenset(), running_jobs=frozenset(), grace_seconds=0, dry_run=False)
 

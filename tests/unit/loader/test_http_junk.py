@@ -18,7 +18,7 @@ from whisper_loader.http.errors import parse_retry_after
 from whisper_loader.http.ranges import parse_content_range, parse_length
 from whisper_loader.sources.web.version import parse_version
 
-pytestmark = pytest.mark.usefixtures("no_proxies")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_proxies")]
 
 
 @pytest.mark.parametrize(

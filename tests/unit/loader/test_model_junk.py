@@ -22,6 +22,8 @@ from whisper_loader.model.safetensors import load_checkpoint
 from whisper_loader.model.tokenizer import START, load_tokenizer, tokens_by_id
 from whisper_loader.model.validate import validate
 
+pytestmark = pytest.mark.slow
+
 # The folders are the same for every example: each writes again what the one before has changed.
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

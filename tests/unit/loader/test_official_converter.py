@@ -16,6 +16,8 @@ from tests.support.models import SPEECH_MODEL
 from tests.support.stores import contents
 from whisper_loader.model.quantization import QUANTIZATIONS
 
+pytestmark = pytest.mark.slow
+
 OWN = Path(sysconfig.get_path("scripts"), "ct2-transformers-converter") if find_spec("torch") else None
 # Each run of it takes ten seconds: of other checkpoints than the usual one, what rounds in different ways.
 ROUNDED = ("float16", "int8_float16")

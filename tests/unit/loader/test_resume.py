@@ -194,6 +194,7 @@ def test_a_permanent_failure_keeps_nothing(job: Job, s3: S3Server, archives: Arc
     job.fails(Reason.CHECKSUM_MISMATCH, "pull", *reach, "--sha256", "0" * 64, env=s3.environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "deaths"), [(".tar", 3), (".tar.zst", 2), (".tar.gz", 2)])
 def test_pods_killed_at_random_moments_come_to_the_same_artifact(
     suffix: str, deaths: int, store: Path, tmp_path: Path, s3: S3Server, archives: Archives, published_artifact: Path

@@ -19,6 +19,8 @@ from whisper_loader.sources import listing
 from whisper_loader.sources.hub import client
 from whisper_loader.sources.resolve import resolve
 
+pytestmark = pytest.mark.slow
+
 OBJECT, LISTING = GCSSource("models", "m.tar"), GCSSource("models", "m/")
 FILE, REPOSITORY = GoogleDriveSource("1AbC_d-EfGhIj"), HuggingFaceSource("org/name")
 PATHS: dict[Source, str] = {

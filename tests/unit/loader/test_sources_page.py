@@ -21,6 +21,8 @@ from tests.support.whispermodels import schema
 from whisper_contract.reasons import FAILURES
 from whisper_loader.cli import build_parser
 
+pytestmark = pytest.mark.slow
+
 PAGE = sections("sources.md")
 KINDS = list(schema()["properties"]["spec"]["properties"]["source"]["properties"])
 CALLS = [call for text in PAGE.values() for call in commands(text, "whisper-model")]

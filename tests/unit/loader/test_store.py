@@ -88,6 +88,7 @@ def test_many_publishers_of_one_artifact_all_succeed(store: Path) -> None:
     assert contents(found[0].path) == FILES
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_any_moment_leaves_nothing_or_everything(store: Path) -> None:
     outcomes = set()
     for attempt in range(12):

@@ -22,6 +22,8 @@ from tests.support.stores import published
 from whisper_contract.reasons import FAILURES, Reason
 from whisper_loader.store.artifacts import Damage, list_artifacts
 
+pytestmark = pytest.mark.slow
+
 REFUSE = Path(__file__).parents[2] / "support" / "refuse.py"
 
 

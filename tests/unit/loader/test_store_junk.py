@@ -23,6 +23,8 @@ from whisper_loader.store.gc import Collector, Policy
 from whisper_loader.store.journal import Journal
 from whisper_loader.store.staging import Staging
 
+pytestmark = pytest.mark.slow
+
 DIGEST = "0" * 64
 # The folders are the same for every example: each overwrites what the one before has written.
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,6 +11,8 @@ import pytest
 from tests.support.models import COMMANDS, RECORDINGS
 from tests.support.up import Up, free_ports, write_model
 
+pytestmark = pytest.mark.slow
+
 ENGLISH = {"device": "cpu", "modelNames": ["english"]}
 
 

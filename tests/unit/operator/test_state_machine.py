@@ -4,12 +4,15 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.unit.operator.simulated import World
 from tests.unit.operator.things import JSON
+
+pytestmark = pytest.mark.slow
 
 #: What a spec may ask for by its sha256, and what that pulls; the servers do not become ready with the last two.
 CONTENTS = {letter * 64: f"sha256:{letter * 64}" for letter in "abcd"}

@@ -28,6 +28,8 @@ from tests.unit.server.waiting import until
 from whisper_server.http import errors as errors_of_http
 from whisper_server.rpc import calls as calls_of_grpc
 
+pytestmark = pytest.mark.slow
+
 #: What is said in SPOKEN_FILE.
 SPOKEN = "en-02.flac"
 PYTHON = EXAMPLES / "python"

@@ -20,6 +20,8 @@ from whisper_server.audio.stream import decoded
 from whisper_server.audio.wav import WavHeader
 from whisper_server.errors import InvalidRequestError
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "wav": encode("wav", "pcm_s16le"),
     "wav of floats": encode("wav", "pcm_f32le"),

@@ -11,6 +11,8 @@ import pytest
 from tests.support.models import RECORDINGS
 from tests.unit.server.audio_files import encode
 
+pytestmark = pytest.mark.slow
+
 # Decodes its standard input in a process of its own, and prints its peak in MiB. Not by getrusage: its peak begins with
 # that of the process that forked this one.
 PROGRAM = """

@@ -12,6 +12,8 @@ from tests.support.models import RECORDINGS, spoken_text
 from tests.unit.server.process import ServerProcess
 from whisper_server.api import transcription_pb2, transcription_pb2_grpc
 
+pytestmark = pytest.mark.slow
+
 RECORDING = "en-02.flac"
 AUDIO = (RECORDINGS / RECORDING).read_bytes()
 #: Of what is said in it, the word that no log would hold by itself.

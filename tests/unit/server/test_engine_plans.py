@@ -86,6 +86,7 @@ def _times(segment: Segment) -> list[tuple[float, float]]:
     return [(word.start, word.end) for word in segment.words]
 
 
+@pytest.mark.slow
 async def test_independent_windows_say_what_the_batched_pipeline_says(
     engine: WhisperEngine, reference: WhisperModel
 ) -> None:

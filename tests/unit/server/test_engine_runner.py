@@ -76,6 +76,7 @@ def int8_model(published_artifact: Path) -> LoadedModel:
     return load_model(published_artifact, replace(SETTINGS, compute_types=("int8",)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arithmetic", "full"), [("float32", True), ("int8", False)])
 def test_twelve_windows_have_the_same_words_at_the_same_times_alone_and_together(
     model: LoadedModel, int8_model: LoadedModel, arithmetic: str, *, full: bool

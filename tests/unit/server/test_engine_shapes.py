@@ -11,6 +11,8 @@ from tests.support.checkpoints import convert_model, make_shape
 from tests.unit.server.engines import DEVICE, GREEDY, SETTINGS, recording, transcribe
 from whisper_server.engine.whisper import WhisperEngine
 
+pytestmark = pytest.mark.slow
+
 SHAPES: dict[str, dict[str, Any]] = {
     "English-only": {"mels": 80, "decoder_layers": 2, "multilingual": False},
     "turbo": {"mels": 128, "decoder_layers": 4, "multilingual": True},

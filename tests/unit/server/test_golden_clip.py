@@ -73,6 +73,7 @@ def test_a_server_that_hears_the_clip_right_serves(published_artifact: Path, tmp
         assert server.exit_code() == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_hears_it_wrongly_never_does_and_says_what_it_heard(
     published_artifact: Path, tmp_path: Path
 ) -> None:
@@ -88,12 +89,14 @@ def test_a_server_that_hears_it_wrongly_never_does_and_says_what_it_heard(
     assert len(message.message) < 600
 
 
+@pytest.mark.slow
 def test_as_much_may_be_wrong_as_is_allowed(published_artifact: Path, tmp_path: Path) -> None:
     arguments = golden(published_artifact, tmp_path, f"well {spoken_text(CLIP)}")
     with ServerProcess(tmp_path, *arguments, "--golden-max-word-error-percent", "50") as server:
         server.line("ready;")
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_no_audio_is_the_specs_fault(published_artifact: Path, tmp_path: Path) -> None:
     clip = tmp_path / "clip"
     clip.write_text("this is no audio")

@@ -16,6 +16,8 @@ from tests.unit.server.hostile import HOST, attacked, is_defect, target_of
 from tests.unit.server.process import ServerProcess
 from tests.unit.server.waiting import until
 
+pytestmark = pytest.mark.slow
+
 INPUTS = 500
 #: Sent before anything is measured: pools, codecs and caches fill once.
 FIRST = 150

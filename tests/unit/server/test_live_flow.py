@@ -38,6 +38,7 @@ async def test_a_client_that_takes_no_updates_is_not_listened_to() -> None:
     await live.aclose()
 
 
+@pytest.mark.slow
 async def test_an_hour_takes_no_more_memory_and_no_more_lag_than_some_minutes() -> None:
     """As fast as it goes: the hour is cut and paused hundreds of times."""
     script = Script.of(*[5, 80, 12, 3] * 60, word_seconds=0.5, pause_seconds=1.5)

@@ -11,6 +11,8 @@ from whisper_server.audio.samples import SAMPLE_RATE
 from whisper_server.engine.schedule.rows import RowClass
 from whisper_server.live.interface import Final, LiveOptions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("options", [INTERIMS, FINALS], ids=["interims", "finals"])
 async def test_speech_without_a_pause_is_cut_and_loses_no_word(options: LiveOptions) -> None:

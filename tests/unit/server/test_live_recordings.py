@@ -119,6 +119,7 @@ async def test_silence_and_noise_say_nothing(engine: WhisperEngine) -> None:
         assert await heard(engine, samples, LiveOptions(interim_results=True)) == []
 
 
+@pytest.mark.slow
 async def test_speech_without_pauses_is_heard_as_well_as_the_whole_recording(engine: WhisperEngine) -> None:
     samples, said = recordings(WITHOUT_PAUSES), " ".join(spoken_text(name) for name in WITHOUT_PAUSES)
     offline = word_error_rate(said, text_of(await transcribe(engine, samples, language="en")))
@@ -127,6 +128,7 @@ async def test_speech_without_pauses_is_heard_as_well_as_the_whole_recording(eng
     assert word_error_rate(said, " ".join(finals)) <= offline + 0.01
 
 
+@pytest.mark.slow
 async def test_cuts_cost_few_words(engine: WhisperEngine) -> None:
     """Of few enough phrases for the model to hear them all: most that goes wrong would be the cuts' doing."""
     samples, said = recordings(WITHOUT_PAUSES), " ".join(spoken_text(name) for name in WITHOUT_PAUSES)

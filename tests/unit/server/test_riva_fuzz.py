@@ -17,6 +17,8 @@ from tests.unit.server.waiting import until
 from whisper_server.rpc.riva import SERVICE
 from whisper_server.rpc.riva_custom import KNOWN
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 150
 STREAMS = 60
 

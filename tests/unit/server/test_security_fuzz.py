@@ -12,6 +12,8 @@ from whisper_server.security.certificates import CertificateFiles, Certificates
 from whisper_server.security.mounted import MountedFileError
 from whisper_server.security.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PEM = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
 

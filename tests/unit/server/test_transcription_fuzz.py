@@ -16,6 +16,8 @@ from whisper_server.api import transcription_pb2 as pb
 from whisper_server.api.transcription_pb2_grpc import TranscriptionStub
 from whisper_server.rpc.transcription import SERVICE
 
+pytestmark = pytest.mark.slow
+
 CALLS = 100
 #: What a call may end with: nothing here is the server's or its engine's fault.
 ANSWERS = {grpc.StatusCode.OK.name, grpc.StatusCode.INVALID_ARGUMENT.name, grpc.StatusCode.NOT_FOUND.name}

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import pytest
 
 from whisper_server.api import transcription_pb2 as pb
 from whisper_server.api.transcription_pb2_grpc import TranscriptionStub
+
+pytestmark = pytest.mark.slow
 
 TEN_SECONDS = bytes(10 * 2 * 16_000)
 HOUR = 3_600

@@ -28,7 +28,7 @@ from whisper_server.configuration.values import MIB
 
 __all__ = ["published_artifact"]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 # Machines are shared: what is expected has as long as what is pressed.
 expect.set_options(timeout=240_000)
 
