@@ -15,9 +15,10 @@ from tests.support.s3 import S3Server
 
 # Each group has a worker, and so a cluster, to itself; tests mostly wait, so that there may be more of them than cores.
 # The modules of this folder that are not named here share one. The first three start clusters of their own.
+# No more groups than workers: xdist hands a second one to a worker that has few tests left, even if another has none.
 GROUPS = {
     "test_cluster.py": "clusters",
-    "test_demo.py": "demo",
+    "test_demo.py": "clusters",
     "test_nodes.py": "nodes",
     "test_changes.py": "changes",
     "test_bad_input.py": "changes",
