@@ -1,5 +1,6 @@
 """A pull ends at its deadline, whatever a source does, and says what it was held up by."""
 
+import importlib
 import socket
 import threading
 import time
@@ -27,6 +28,17 @@ DRIPS = {
 WHOLE_SECONDS = 100
 # A record of TLS that would hold 16 KiB of a handshake.
 TLS_RECORD = b"\x16\x03\x03\x40\x00"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """The deadlines are for the services: what a kind of source imports may take as long on a busy machine.
+
+    And the rest would be imported after the test: pytest does not bear new loggers while it begins another.
+    """
+    for kind in ("s3.source", "google.storage", "hub.source", "web.source", "oci.source"):
+        importlib.import_module(f"whisper_loader.sources.{kind}")
+    importlib.import_module("boto3.s3.inject")  # boto3 itself does so for its first client only
 
 
 def check_left_in_time(uri: str, endpoint: str | None = None) -> str:
