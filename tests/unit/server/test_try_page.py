@@ -29,8 +29,9 @@ from whisper_server.configuration.values import MIB
 __all__ = ["published_artifact"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-# Machines are shared: what is expected has as long as what is pressed.
-expect.set_options(timeout=240_000)
+# Machines are shared: what is pressed has as long as what is expected.
+PATIENCE_MILLISECONDS = 240_000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 SPOKEN = "en-02.flac"
 #: Nobody but this machine is called so, and yet browsers do not trust it as they trust localhost.
@@ -126,6 +127,7 @@ def address(served: HttpServed, host: str = "localhost") -> str:
 async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
     """Open the page; it must have had no trouble by the end, and have asked no other server."""
     context = await browser.new_context(permissions=options.pop("permissions", ["clipboard-read"]), **options)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = await context.new_page()
     troubles, asked = _watch(page)
     try:
