@@ -93,7 +93,7 @@ BY_LINE := (trap "" INT; sed -u "")
 $(BESIDE): %-beside: setup
 	@$(PRIORITY_$*) $(BIN)/python -m pytest tests/$* $(WORKERS_$*) $(if $(ONLY),-m "$(ONLY)") | $(BY_LINE)
 
-# Only once those with an API server have passed: what computes beside too many others takes twice the time.
+# Only once those with an API server have passed: what computes beside too many others takes nearly twice the time.
 e2e-beside: integration-beside images-beside
 
 .PHONY: images-beside
